@@ -1,0 +1,141 @@
+"""Now, the site's days and times, and DICOM's DA and TM. The only home of time zones.
+
+Zones come from pytz, which brings its own rules: they are newer than the operating system's on
+many workstations, and the same on Windows. Arithmetic is done in UTC; wall-clock times of the
+site are only ever *localized*, never added to.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+import pytz
+
+Now = Callable[[], dt.datetime]
+"""A clock: returns the present instant as an aware UTC datetime. Tests hand in their own."""
+
+
+def utc_now() -> dt.datetime:
+    """The present instant, aware, in UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+def zone(name: str | None) -> dt.tzinfo:
+    """The named time zone, or this machine's own when there is no name.
+
+    Raises
+    ------
+    KeyError
+        The IANA data base has no zone of that name.
+    """
+    if name is None:
+        local = dt.datetime.now().astimezone().tzinfo
+        return local if local is not None else dt.UTC
+    try:
+        return pytz.timezone(name)
+    except pytz.UnknownTimeZoneError as error:
+        raise KeyError(name) from error
+
+
+class SiteClock:
+    """The clock on the wall of the scanner room.
+
+    Parameters
+    ----------
+    zone_name : str, optional
+        IANA name such as ``America/Edmonton``; the machine's own zone when absent.
+    now : Now
+        Where the present instant comes from.
+    """
+
+    def __init__(self, zone_name: str | None = None, now: Now = utc_now) -> None:
+        self.zone_name = zone_name
+        self.now = now
+        self._zone = zone(zone_name) if zone_name is not None else None
+
+    def local_now(self) -> dt.datetime:
+        """The present instant as an aware wall-clock time of the site."""
+        return self.now().astimezone(self._zone)
+
+    def today(self) -> dt.date:
+        """The site's calendar day."""
+        return self.local_now().date()
+
+    def localize(self, wall: dt.datetime) -> dt.datetime:
+        """The instant a wall-clock time of the site stands for, aware.
+
+        A time that happens twice in autumn is taken as the first of the two; one that the clocks
+        skip in spring keeps its distance to the hour before.
+        """
+        if self._zone is None or not hasattr(self._zone, "localize"):
+            return wall.astimezone(self._zone)
+        aware: dt.datetime = self._zone.localize(wall, is_dst=True)
+        return aware
+
+
+def parse_date(text: str) -> dt.date:
+    """A calendar day from DICOM DA, ISO 8601 or the old ``YYYY.MM.DD`` (PS3.5 6.2).
+
+    Raises
+    ------
+    ValueError
+        Not a day of the calendar, or in another form.
+    """
+    digits = text
+    if len(text) == 10 and text[4] == text[7] and text[4] in "-./":
+        digits = text[:4] + text[5:7] + text[8:]
+    if len(digits) != 8 or not (digits.isascii() and digits.isdigit()):
+        raise ValueError("expected a date as YYYY-MM-DD or YYYYMMDD")
+    try:
+        return dt.date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+    except ValueError:
+        raise ValueError("expected a day of the calendar as YYYY-MM-DD or YYYYMMDD") from None
+
+
+def parse_time(text: str) -> dt.time:
+    """A time of day from DICOM TM (``HH[MM[SS[.F{1-6}]]]``) or ``HH:MM[:SS[.F]]`` (PS3.5 6.2).
+
+    Missing components count as zero. Second 60, a leap second, is kept as second 59.
+
+    Raises
+    ------
+    ValueError
+        Not a time of day, or in another form.
+    """
+    whole, _, fraction = text.partition(".")
+    parts = whole.split(":") if ":" in whole else [whole[i : i + 2] for i in range(0, len(whole), 2)]
+    plain = whole.replace(":", "")
+    well_formed = (
+        plain.isascii()
+        and plain.isdigit()
+        and 1 <= len(parts) <= 3
+        and all(len(p) == 2 for p in parts[1:])
+        and (len(parts[0]) == 2 or (len(parts[0]) == 1 and ":" in whole))
+        and ("." not in text or (len(parts) == 3 and 1 <= len(fraction) <= 6))
+        and (not fraction or (fraction.isascii() and fraction.isdigit()))
+    )
+    if not well_formed:
+        raise ValueError("expected a time as HH:MM[:SS] or HHMM[SS]")
+    hour, minute, second = (int(p) for p in (*parts, "0", "0")[:3])
+    if hour > 23 or minute > 59 or second > 60:
+        raise ValueError("expected a time of day between 00:00 and 23:59:59")
+    return dt.time(hour, minute, min(second, 59), int(fraction.ljust(6, "0")) if fraction else 0)
+
+
+def as_da(day: dt.date) -> str:
+    """A day as DICOM DA, ``YYYYMMDD``."""
+    return f"{day.year:04d}{day.month:02d}{day.day:02d}"
+
+
+def as_tm(time: dt.time) -> str:
+    """A time of day as DICOM TM, ``HHMMSS`` with a fraction only where there is one."""
+    whole = f"{time.hour:02d}{time.minute:02d}{time.second:02d}"
+    return f"{whole}.{time.microsecond:06d}" if time.microsecond else whole
+
+
+def as_iso_time(time: dt.time) -> str:
+    """A time of day as people and REST see it: ``HH:MM``, with seconds only where there are any."""
+    if time.microsecond:
+        return f"{time:%H:%M:%S}.{time.microsecond:06d}"
+    return f"{time:%H:%M:%S}" if time.second else f"{time:%H:%M}"

@@ -1,0 +1,181 @@
+"""The error tree.
+
+Errors are raised by name where the cause is. They become a DIMSE status, an HTTP status or an
+exit code in one table beside each door (``dicom/``, ``api/``, ``cli/``)::
+
+    PylantirError
+    ├── ConfigurationError      a setting is wrong or missing; holds every problem at once
+    ├── StartError              a part cannot start: port taken, folder not writable
+    ├── InvalidItem             values that cannot become a worklist item
+    ├── InvalidQuery            a query that has no meaning
+    ├── NotFound                no such item, step or source
+    ├── Conflict                the state does not allow the change
+    │   ├── DuplicateStep       that SOP Instance UID exists already
+    │   └── StepClosed          a completed or discontinued step may no longer be updated
+    ├── InvalidStep             an MPPS data set that breaks the rules of PS3.4 Annex F
+    ├── StoreError              the database
+    │   ├── DatabaseUnavailable locked, full, read-only, gone
+    │   └── DatabaseIncompatible not ours, damaged, or written by a newer release
+    ├── SourceError             a source of bookings failed
+    │   ├── SourceUnavailable   could not be reached or answered nonsense: try again
+    │   └── SourceRefused       refused our credentials or rights: a person must act
+    └── PeerError               the DICOM peer refused, aborted or did not answer
+
+The text of an error is for the person who caused it and may hold what they typed. The ordinary
+log uses :attr:`PylantirError.for_log`, which never does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class PylantirError(Exception):
+    """Base of every error that Pylantir raises on purpose."""
+
+    @property
+    def for_log(self) -> str:
+        """What happened, without any value that may belong to a person."""
+        return type(self).__name__
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigProblem:
+    """One thing that is wrong in the configuration.
+
+    Parameters
+    ----------
+    where : str
+        File, environment variable or flag that holds the value.
+    path : str
+        Key path inside it, such as ``data_sources[1].sync_interval``; empty for the whole file.
+    message : str
+        What was expected and what was found; never a secret.
+    hint : str
+        The way out, such as the nearest known key; may be empty.
+    """
+
+    where: str
+    path: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.where}: {self.path}" if self.path else self.where
+        return f"{place}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+class ConfigurationError(PylantirError):
+    """The configuration cannot be used. Lists all problems, not only the first."""
+
+    def __init__(self, problems: Sequence[ConfigProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+    @property
+    def for_log(self) -> str:
+        return str(self)
+
+
+class StartError(PylantirError):
+    """A part of the daemon cannot start."""
+
+    @property
+    def for_log(self) -> str:
+        return str(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ValueProblem:
+    """One value that cannot be used.
+
+    Parameters
+    ----------
+    field : str
+        The item field, query key or DICOM keyword.
+    value : str
+        The offending value as text; empty when it is missing.
+    reason : str
+        What was expected.
+    """
+
+    field: str
+    value: str
+    reason: str
+
+    def __str__(self) -> str:
+        shown = f", got {self.value!r}" if self.value else ""
+        return f"{self.field}: {self.reason}{shown}"
+
+
+class _ValueProblems(PylantirError):
+    """An error made of value problems."""
+
+    def __init__(self, problems: Sequence[ValueProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(map(str, self.problems)))
+
+    @property
+    def for_log(self) -> str:
+        return "; ".join(f"{p.field}: {p.reason}" for p in self.problems)
+
+
+class InvalidItem(_ValueProblems):
+    """Values that cannot become a worklist item, each with its reason."""
+
+
+class InvalidQuery(_ValueProblems):
+    """Query keys that have no meaning (C-FIND answers 0xA900)."""
+
+
+class NotFound(PylantirError):
+    """No such item, step or source."""
+
+
+class Conflict(PylantirError):
+    """The present state does not allow the change."""
+
+
+class DuplicateStep(Conflict):
+    """A performed procedure step with this SOP Instance UID exists already."""
+
+
+class StepClosed(Conflict):
+    """A completed or discontinued performed procedure step may no longer be updated."""
+
+
+class StoreError(PylantirError):
+    """The database."""
+
+    @property
+    def for_log(self) -> str:
+        return str(self)
+
+
+class DatabaseUnavailable(StoreError):
+    """The database is locked, full, read-only or gone."""
+
+
+class DatabaseIncompatible(StoreError):
+    """The file is no database of ours, is damaged, or was written by a newer release."""
+
+
+class SourceError(PylantirError):
+    """A source of bookings failed; the worklist keeps what it has."""
+
+
+class SourceUnavailable(SourceError):
+    """The source could not be reached or answered nonsense: worth trying again."""
+
+
+class SourceRefused(SourceError):
+    """The source refused our credentials or rights: a person must act."""
+
+
+class PeerError(PylantirError):
+    """The DICOM peer refused, aborted, or did not answer."""
+
+    @property
+    def for_log(self) -> str:
+        return str(self)
