@@ -104,7 +104,9 @@ def parse_time(text: str) -> dt.time:
         Not a time of day, or in another form.
     """
     whole, _, fraction = text.partition(".")
-    parts = whole.split(":") if ":" in whole else [whole[i : i + 2] for i in range(0, len(whole), 2)]
+    parts = (
+        whole.split(":") if ":" in whole else [whole[i : i + 2] for i in range(0, len(whole), 2)]
+    )
     plain = whole.replace(":", "")
     well_formed = (
         plain.isascii()

@@ -1,0 +1,194 @@
+"""The database: engine, transactions, migrations. The only place that knows SQLite from others.
+
+Reads and writes are short. A write takes the lock at once (``BEGIN IMMEDIATE``), so that two
+writers queue instead of failing half-way, and is on the disk before it is acknowledged
+(``synchronous=FULL`` in WAL mode).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from pylantir.errors import DatabaseIncompatible, DatabaseUnavailable, StoreError
+
+BUSY_TIMEOUT_S = 30.0
+"""How long a write waits for another process before it fails."""
+
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}",
+)
+_DAMAGED = ("malformed", "not a database", "corrupt", "disk image")
+
+
+class Database:
+    """A worklist database.
+
+    Parameters
+    ----------
+    location : str
+        Path of an SQLite file, or any SQLAlchemy URL.
+    echo : bool
+        Log every statement (with its values: for debugging on invented data only).
+    """
+
+    def __init__(self, location: str, *, echo: bool = False) -> None:
+        self.url = database_url(location)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.path = Path(self.url.database) if self.is_sqlite and self.url.database else None
+        self._write_lock = threading.RLock()
+        self._engine = self._make_engine(echo)
+
+    @property
+    def engine(self) -> Engine:
+        """The SQLAlchemy engine; for migrations and this room only."""
+        return self._engine
+
+    @property
+    def name(self) -> str:
+        """What to call this database in messages: its path, or its URL without the password."""
+        return str(self.path) if self.path else self.url.render_as_string(hide_password=True)
+
+    def _make_engine(self, echo: bool) -> Engine:
+        if not self.is_sqlite:
+            return create_engine(self.url, echo=echo, pool_pre_ping=True)
+        engine = create_engine(
+            self.url,
+            echo=echo,
+            poolclass=QueuePool,
+            pool_size=8,
+            max_overflow=24,
+            connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S},
+        )
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A read transaction: one consistent view, gone when the block ends."""
+        with self._named_errors(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A write transaction: committed and on the disk when the block ends, or not at all."""
+        with (
+            self._write_lock,
+            self._named_errors(),
+            self._engine.connect().execution_options(pylantir_write=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def data_version(self, connection: Connection) -> int:
+        """A number that changes when another connection commits (SQLite only; else always 0)."""
+        if not self.is_sqlite:
+            return 0
+        return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+
+    def create_file(self) -> None:
+        """Make the file and its folder, readable by nobody else, when they do not exist yet.
+
+        Raises
+        ------
+        DatabaseUnavailable
+            The folder cannot be made or written.
+        """
+        if self.path is None or self.path.exists():
+            return
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise DatabaseUnavailable(
+                f"cannot create the database {self.path}: {error.strerror}. "
+                "Choose another db_path or make its folder writable."
+            ) from error
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    @contextlib.contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, sqlite3.Error) as error:  # sqlite3's own while connecting
+            raise self._named(error) from error
+
+    def _named(self, error: Exception) -> StoreError:
+        cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+        if any(word in cause for word in _DAMAGED):
+            return DatabaseIncompatible(f"the database {self.name} is damaged: {cause}")
+        return DatabaseUnavailable(f"the database {self.name} cannot be used: {cause}")
+
+
+def database_url(location: str) -> URL:
+    """The SQLAlchemy URL of a path or URL; ``~`` stands for the home folder.
+
+    Raises
+    ------
+    DatabaseUnavailable
+        Not a path and not a URL that SQLAlchemy understands.
+    """
+    if "://" not in location:
+        return URL.create("sqlite", database=str(Path(location).expanduser()))
+    try:
+        return make_url(location)
+    except SQLAlchemyError as error:
+        raise DatabaseUnavailable("db_path is neither a file path nor a database URL") from error
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # SQLAlchemy's begin event says BEGIN, not the driver
+    cursor = connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    write = connection.get_execution_options().get("pylantir_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+FOREIGN_WRITE_TRIGGER = """
+CREATE TRIGGER IF NOT EXISTS worklist_items_foreign_write
+AFTER UPDATE OF {columns} ON worklist_items
+WHEN NEW.version IS OLD.version AND OLD.version IS NOT NULL
+BEGIN
+  UPDATE worklist_items SET version = NULL, rejected_reason = NULL WHERE id = NEW.id;
+END
+"""
+"""Whoever changes a row without raising its version is not us: the row is checked again."""
+
+
+def install_triggers(connection: Connection, columns: list[str]) -> None:
+    """Mark rows that other programs change (SQLite)."""
+    if connection.dialect.name == "sqlite":
+        quoted = ", ".join(f'"{name}"' for name in columns)
+        connection.execute(text(FOREIGN_WRITE_TRIGGER.format(columns=quoted)))
+
+
+def backup_sqlite(source: Path, target: Path) -> None:
+    """A consistent copy of an SQLite file, made while others may use it; 0600."""
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    with (
+        contextlib.closing(sqlite3.connect(source)) as old,
+        contextlib.closing(sqlite3.connect(target)) as new,
+    ):
+        old.backup(new)

@@ -1,0 +1,295 @@
+"""WorklistQuery: what somebody asks the worklist for (PS3.4 C.2.2.2, K.2.2, K.4.1).
+
+A C-FIND identifier and a REST query string both become one of these. Each key knows how it
+matches the values of an item; the store narrows with SQL first, but what is written here decides.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Protocol
+
+from pylantir.worklist.attributes import BY_NAME, Attribute
+from pylantir.worklist.item import WorklistItem
+from pylantir.worklist.status import ItemStatus
+from pylantir.worklist.values import Code
+
+STATION = BY_NAME["scheduled_station_ae_title"]
+START_DATE = BY_NAME["scheduled_procedure_step_start_date"]
+START_TIME = BY_NAME["scheduled_procedure_step_start_time"]
+STATUS = BY_NAME["status"]
+
+
+class Match(Protocol):
+    """One kind of matching: whether a stored, non-empty value satisfies the key."""
+
+    def accepts(self, value: Any) -> bool:
+        """Whether the value satisfies the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class SingleValue:
+    """Single value matching (C.2.2.2.1): equal by meaning; text is case-sensitive."""
+
+    value: Any
+
+    def accepts(self, value: Any) -> bool:
+        return bool(value == self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """List of UID matching (C.2.2.2.2); also several values of another key, tolerated as OR."""
+
+    matches: tuple[Match, ...]
+
+    def accepts(self, value: Any) -> bool:
+        return any(match.accepts(value) for match in self.matches)
+
+
+@dataclass(frozen=True, slots=True)
+class WildCard:
+    """Wild card matching (C.2.2.2.4): ``*`` any run, ``?`` exactly one character."""
+
+    pattern: str
+
+    def accepts(self, value: Any) -> bool:
+        return wild_card_matches(self.pattern, value)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonName:
+    """Matching of person names: insensitive to case, accents and trailing delimiters.
+
+    A key without ``=`` is tried against each component group and against the whole; a key with
+    ``=`` names the groups it wants, position by position.
+
+    Parameters
+    ----------
+    key : str
+        The key as :func:`fold_name` leaves it; may hold wild cards.
+    """
+
+    key: str
+
+    def accepts(self, value: Any) -> bool:
+        folded = fold_name(value)
+        if self._fits(self.key, folded):
+            return True
+        groups = folded.split("=")
+        if "=" not in self.key:
+            return any(group and self._fits(self.key, group) for group in groups)
+        wanted = self.key.split("=")
+        return len(wanted) <= len(groups) and all(
+            not key or self._fits(key, group) for key, group in zip(wanted, groups, strict=False)
+        )
+
+    @staticmethod
+    def _fits(key: str, folded: str) -> bool:
+        return wild_card_matches(key, folded) if has_wild_card(key) else key == folded
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Range matching (C.2.2.2.5) of dates or times, inclusive; an open end is ``None``."""
+
+    first: Any = None
+    last: Any = None
+
+    def accepts(self, value: Any) -> bool:
+        return (self.first is None or value >= self.first) and (
+            self.last is None or value <= self.last
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One matching key: an attribute of the model and how its values must match.
+
+    A key never matches an empty value (K.2.2.1.1.1): universal matching is no key at all.
+    """
+
+    attribute: Attribute
+    match: Match
+
+    def accepts(self, item: WorklistItem) -> bool:
+        """Whether any of the item's values satisfies the key."""
+        return any(self.match.accepts(value) for value in item.values_of(self.attribute))
+
+
+@dataclass(frozen=True, slots=True)
+class CodeKey:
+    """Sequence matching (C.2.2.2.6) of a code sequence: one item must satisfy every part.
+
+    Parameters
+    ----------
+    attribute : Attribute
+        The code sequence.
+    parts : tuple of (str, Match)
+        Field of :class:`~pylantir.worklist.values.Code` and what it must satisfy.
+    """
+
+    attribute: Attribute
+    parts: tuple[tuple[str, Match], ...]
+
+    def accepts(self, item: WorklistItem) -> bool:
+        """Whether one code satisfies all parts."""
+        return any(self._fits(code) for code in item.values_of(self.attribute))
+
+    def _fits(self, code: Code) -> bool:
+        return all(
+            (value := getattr(code, name)) and match.accepts(value) for name, match in self.parts
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StartInterval:
+    """Scheduled start date and time asked as one interval (remark of K.6-1 under 0040,0003).
+
+    Both ends are wall-clock times of the site, inclusive; an open end is ``None``.
+    """
+
+    first: dt.datetime | None
+    last: dt.datetime | None
+
+    def accepts(self, item: WorklistItem) -> bool:
+        """Whether the item starts within the interval."""
+        return Range(self.first, self.last).accepts(item.start)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorklistQuery:
+    """What to look for and what may be seen.
+
+    Parameters
+    ----------
+    keys : tuple of Key
+        All must match.
+    codes : tuple of CodeKey
+        All must match.
+    start : StartInterval or None
+        Scheduled start date and time as one interval.
+    hidden : tuple of ItemStatus
+        Not shown, unless a key names a status.
+    only_statuses, only_modalities, only_stations : tuple
+        What this caller may see at all; empty for no limit.
+    first_day, last_day : date or None
+        Days that a query without a date of its own sees, inclusive.
+    limit, offset : int or None, int
+        At most this many items, after skipping that many.
+    """
+
+    keys: tuple[Key, ...] = ()
+    codes: tuple[CodeKey, ...] = ()
+    start: StartInterval | None = None
+    hidden: tuple[ItemStatus, ...] = ()
+    only_statuses: tuple[ItemStatus, ...] = ()
+    only_modalities: tuple[str, ...] = ()
+    only_stations: tuple[str, ...] = ()
+    first_day: dt.date | None = None
+    last_day: dt.date | None = None
+    limit: int | None = None
+    offset: int = 0
+    names_status: bool = field(init=False, default=False)
+    names_date: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        asked = {key.attribute for key in self.keys}
+        object.__setattr__(self, "names_status", STATUS in asked)
+        object.__setattr__(self, "names_date", self.start is not None or START_DATE in asked)
+
+    @property
+    def window(self) -> Range:
+        """The days to look at: those of the caller's window, unless the query names a date."""
+        return Range() if self.names_date else Range(self.first_day, self.last_day)
+
+    def matches(self, item: WorklistItem) -> bool:
+        """Whether the item belongs to the answer. This is the reading of the standard."""
+        return (
+            self._may_see(item)
+            and all(self._key_accepts(key, item) for key in self.keys)
+            and all(code.accepts(item) for code in self.codes)
+            and (self.start is None or self.start.accepts(item))
+            and self.window.accepts(item.scheduled_procedure_step_start_date)
+        )
+
+    def _key_accepts(self, key: Key, item: WorklistItem) -> bool:
+        # A booking that names no scanner is open to whichever scanner asks: see the decision
+        # "Items without a station".
+        if key.attribute is STATION and not item.scheduled_station_ae_title:
+            return True
+        return key.accepts(item)
+
+    def _may_see(self, item: WorklistItem) -> bool:
+        if not self.names_status and item.status in self.hidden:
+            return False
+        if self.only_statuses and item.status not in self.only_statuses:
+            return False
+        if self.only_modalities and item.modality not in self.only_modalities:
+            return False
+        stations = item.scheduled_station_ae_title
+        return not (self.only_stations and stations and not set(stations) & set(self.only_stations))
+
+
+def has_wild_card(key: str) -> bool:
+    """Whether a key holds ``*`` or ``?``. There is no escape for them (C.2.2.2.4)."""
+    return "*" in key or "?" in key
+
+
+def wild_card_matches(pattern: str, value: str) -> bool:
+    """Wild card matching in time bounded by the product of the lengths, whatever the pattern.
+
+    A regular expression would need exponential time for a hostile row of asterisks.
+    """
+    at, star, resume = 0, -1, 0
+    position = 0
+    while position < len(value):
+        symbol = pattern[at] if at < len(pattern) else ""
+        if symbol == "*":
+            star, resume = at, position
+            at += 1
+        elif symbol and (symbol == "?" or symbol == value[position]):
+            at += 1
+            position += 1
+        elif star >= 0:
+            resume += 1
+            at, position = star + 1, resume
+        else:
+            return False
+    return all(symbol == "*" for symbol in pattern[at:])
+
+
+@lru_cache(maxsize=8192)
+def fold_name(name: str) -> str:
+    """A person name without case, accents and trailing delimiters, character by character.
+
+    The result is as long as the composed name, so that ``?`` still stands for one character.
+    """
+    folded = "".join(map(_fold_character, unicodedata.normalize("NFC", name)))
+    groups = (
+        "^".join(part.strip() for part in g.split("^")).rstrip("^") for g in folded.split("=")
+    )
+    return "=".join(groups).rstrip("=")
+
+
+_KANA_VOICING = ("\u3099", "\u309a")
+
+
+@lru_cache(maxsize=8192)
+def _fold_character(character: str) -> str:
+    if character.isascii():
+        return character.lower()
+    parts = unicodedata.normalize("NFD", character)
+    if any(mark in parts for mark in _KANA_VOICING):
+        return character  # a voiced kana is another letter, not an accented one
+    base = "".join(part for part in parts if not unicodedata.combining(part)).lower()
+    return base if len(base) == 1 else character
+
+
+def any_of(matches: Sequence[Match]) -> Match:
+    """One match out of several: the only one, or :class:`AnyOf`."""
+    return matches[0] if len(matches) == 1 else AnyOf(tuple(matches))
