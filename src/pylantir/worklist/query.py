@@ -156,6 +156,13 @@ class StartInterval:
     first: dt.datetime | None
     last: dt.datetime | None
 
+    @classmethod
+    def of(cls, days: Range, times: Range) -> StartInterval:
+        """From the first day at the first time to the last day at the last time."""
+        first = days.first and dt.datetime.combine(days.first, times.first or dt.time.min)
+        last = days.last and dt.datetime.combine(days.last, times.last or dt.time.max)
+        return cls(first, last)
+
     def accepts(self, item: WorklistItem) -> bool:
         """Whether the item starts within the interval."""
         return Range(self.first, self.last).accepts(item.start)

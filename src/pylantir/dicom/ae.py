@@ -1,0 +1,162 @@
+"""The Application Entity: presentation contexts, who may connect, start and stop (PS3.8, PS3.7 D).
+
+Offers Verification, Modality Worklist FIND, MPPS and MPPS Retrieve, in implicit and explicit VR
+little endian, and explicit VR big endian for consoles of long ago; never deflated, which would
+let 250 KB become 770 MB.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from typing import TYPE_CHECKING
+
+from pydicom import config as pydicom_config
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import AE, _config, evt
+from pynetdicom.sop_class import (
+    ModalityPerformedProcedureStep,  # type: ignore[attr-defined]
+    ModalityPerformedProcedureStepRetrieve,  # type: ignore[attr-defined]
+    ModalityWorklistInformationFind,  # type: ignore[attr-defined]
+    Verification,  # type: ignore[attr-defined]
+)
+
+from pylantir.clock import SiteClock
+from pylantir.dicom.mpps_scp import MppsScp
+from pylantir.dicom.scanners import scanner_for
+from pylantir.dicom.transport import nodelay, refuse, socket_server
+from pylantir.dicom.worklist_scp import WorklistScp
+from pylantir.errors import StartError
+from pylantir.worklist.steps import StepStore
+from pylantir.worklist.store import ItemStore
+
+if TYPE_CHECKING:
+    from pynetdicom.events import Event
+    from pynetdicom.transport import ThreadedAssociationServer
+
+    from pylantir.config.schema import Config
+
+log = logging.getLogger(__name__)
+
+TRANSFER_SYNTAXES = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]
+SOP_CLASSES = [
+    Verification,
+    ModalityWorklistInformationFind,
+    ModalityPerformedProcedureStep,
+    ModalityPerformedProcedureStepRetrieve,
+]
+
+_CALLING_NOT_RECOGNISED = (1, 1, 3)
+_CALLED_NOT_RECOGNISED = (1, 1, 7)
+
+
+class ApplicationEntity:
+    """The DICOM server.
+
+    Parameters
+    ----------
+    config : Config
+        AE title, address, port, who may connect, scanner profiles.
+    items, steps : ItemStore, StepStore
+        The worklist.
+    clock : SiteClock
+        The clock on the wall.
+    """
+
+    def __init__(
+        self, config: Config, items: ItemStore, steps: StepStore, clock: SiteClock
+    ) -> None:
+        self._config = config
+        self._allowed = frozenset(title.strip() for title in config.allowed_aet)
+        worklist = WorklistScp(items, config, clock)
+        mpps = MppsScp(steps, config, clock)
+        self._handlers: list[evt.EventHandlerType] = [
+            (evt.EVT_CONN_OPEN, nodelay),
+            (evt.EVT_REQUESTED, self._admit),
+            (evt.EVT_C_ECHO, _handle_echo),
+            (evt.EVT_C_FIND, worklist.handle_find),
+            (evt.EVT_N_CREATE, mpps.handle_create),
+            (evt.EVT_N_SET, mpps.handle_set),
+            (evt.EVT_N_GET, mpps.handle_get),
+        ]
+        self._ae = self._make_ae()
+        self._server: ThreadedAssociationServer | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens: host and port; the real port when 0 was asked for."""
+        if self._server is None:
+            return self._config.ip, self._config.port
+        host, port = self._server.server_address[:2]
+        return str(host), int(port)
+
+    def start(self) -> None:
+        """Listen.
+
+        Raises
+        ------
+        StartError
+            The port is taken or the address is not this machine's.
+        """
+        _silence_libraries()
+        address = (self._config.ip, self._config.port)
+        try:
+            self._server = socket_server(self._ae, address, self._handlers)
+        except OSError as error:
+            raise StartError(_why_not(address, error)) from error
+
+    def stop(self) -> None:
+        """Abort open associations and stop listening; returns when the port is free."""
+        self._ae.shutdown()
+        self._server = None
+
+    def _make_ae(self) -> AE:
+        ae = AE(ae_title=self._config.ae_title)
+        for sop_class in SOP_CLASSES:
+            ae.add_supported_context(sop_class, TRANSFER_SYNTAXES)
+        ae.maximum_associations = self._config.maximum_associations
+        ae.acse_timeout = self._config.timeouts.acse_s
+        ae.dimse_timeout = self._config.timeouts.dimse_s
+        ae.network_timeout = self._config.timeouts.network_s
+        return ae
+
+    def _admit(self, event: Event) -> None:
+        """Refuse who may not connect (PS3.8 Table 9-21)."""
+        request = event.assoc.requestor.primitive
+        calling = str(request.calling_ae_title).strip()
+        called = str(request.called_ae_title).strip()
+        if self._allowed and calling not in self._allowed:
+            log.warning("association from %r refused: calling AE title not recognised", calling)
+            refuse(event.assoc, *_CALLING_NOT_RECOGNISED)
+            return
+        expected = scanner_for(self._config, calling).called_ae_titles
+        if expected and called not in expected:
+            log.warning("association from %r refused: called AE title not recognised", calling)
+            refuse(event.assoc, *_CALLED_NOT_RECOGNISED)
+
+
+def _handle_echo(event: Event) -> int:
+    log.info("C-ECHO from %s", event.assoc.requestor.ae_title.strip())
+    return 0x0000
+
+
+def _silence_libraries() -> None:
+    """No identifier in anybody's log, and no warning about values that we check ourselves."""
+    _config.LOG_REQUEST_IDENTIFIERS = False
+    _config.LOG_RESPONSE_IDENTIFIERS = False
+    _config.LOG_HANDLER_LEVEL = "none"
+    pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+
+
+def _why_not(address: tuple[str, int], error: OSError) -> str:
+    host, port = address
+    if error.errno in (errno.EADDRINUSE, getattr(errno, "WSAEADDRINUSE", -1)):
+        return (
+            f"port {port} on {host} is taken: another program, perhaps another pylantir, "
+            "listens there. Stop it, or choose another port with --port."
+        )
+    if error.errno == errno.EACCES:
+        return f"port {port} on {host} needs more rights; choose one above 1023 with --port."
+    return f"cannot listen on {host} port {port}: {error.strerror or error}. Check --ip and --port."

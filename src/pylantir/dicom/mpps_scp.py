@@ -1,0 +1,308 @@
+"""MPPS: N-CREATE and N-SET of the SOP class, N-GET of its Retrieve class (PS3.4 F.7, F.8).
+
+Nothing is acknowledged before it is on the disk. Each handler is a door: what goes wrong becomes a
+status, and nothing has changed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+from pynetdicom.sop_class import (
+    ModalityPerformedProcedureStep,  # type: ignore[attr-defined]
+    ModalityPerformedProcedureStepRetrieve,  # type: ignore[attr-defined]
+)
+
+from pylantir.clock import SiteClock
+from pylantir.dicom import answers
+from pylantir.dicom.elements import Encoding, MalformedDataSet
+from pylantir.dicom.mpps_rules import (
+    STATUS,
+    Violation,
+    check_create,
+    check_set,
+    missing_at_the_end,
+)
+from pylantir.dicom.performed import (
+    Attributes,
+    as_attributes,
+    as_data_set,
+    read_attributes,
+    status_of,
+    step_of,
+)
+from pylantir.dicom.scanners import Scanner, scanner_for
+from pylantir.errors import DuplicateStep, NotFound, PylantirError, StepClosed
+from pylantir.worklist.identity import new_uid
+from pylantir.worklist.status import StepStatus
+from pylantir.worklist.step import LinkedStep, PerformedProcedureStep
+from pylantir.worklist.steps import StepStore
+from pylantir.worklist.values import uid as checked_uid
+
+if TYPE_CHECKING:
+    from pynetdicom.events import Event
+
+    from pylantir.config.schema import Config
+
+log = logging.getLogger(__name__)
+
+Answer = tuple[Dataset | int, Dataset | None]
+
+_KINDS = (
+    ("not allowed", answers.NO_SUCH_ATTRIBUTE),
+    ("missing", answers.MISSING_ATTRIBUTE),
+    ("empty", answers.MISSING_ATTRIBUTE_VALUE),
+    ("invalid", answers.INVALID_ATTRIBUTE_VALUE),
+)
+"""Which status answers which kind of violation, the most telling first."""
+
+_UNRECOGNISED_OPERATION = 0x0211
+
+
+class Refusal(PylantirError):
+    """A request that ends in a failure status.
+
+    Parameters
+    ----------
+    code, comment : int, str
+        Status and Error Comment.
+    attributes : sequence of int
+        Tags at fault.
+    error_id : int, optional
+        Error ID.
+    """
+
+    def __init__(
+        self, code: int, comment: str, attributes: Sequence[int] = (), error_id: int | None = None
+    ) -> None:
+        super().__init__(comment)
+        self.code = code
+        self.status = answers.status(code, comment, error_id=error_id, attributes=attributes)
+
+    @property
+    def for_log(self) -> str:
+        return f"0x{self.code:04X} {self}"
+
+
+class MppsScp:
+    """Keeps what scanners report.
+
+    Parameters
+    ----------
+    steps : StepStore
+        Where performed steps are.
+    config : Config
+        The site's settings and scanner profiles.
+    clock : SiteClock
+        The clock on the wall.
+    """
+
+    def __init__(self, steps: StepStore, config: Config, clock: SiteClock) -> None:
+        self._steps = steps
+        self._config = config
+        self._clock = clock
+
+    def handle_create(self, event: Event) -> Answer:
+        """Handler of ``EVT_N_CREATE``."""
+        return self._door("N-CREATE", event, self._create)
+
+    def handle_set(self, event: Event) -> Answer:
+        """Handler of ``EVT_N_SET``."""
+        return self._door("N-SET", event, self._set)
+
+    def handle_get(self, event: Event) -> Answer:
+        """Handler of ``EVT_N_GET``."""
+        return self._door("N-GET", event, self._get)
+
+    def _door(self, name: str, event: Event, work: Callable[[Event, Scanner], Answer]) -> Answer:
+        scanner = scanner_for(self._config, event.assoc.requestor.ae_title)
+        try:
+            return work(event, scanner)
+        except Refusal as refusal:
+            log.warning("%s from %s refused: %s", name, scanner.ae_title, refusal.for_log)
+            return refusal.status, None
+        except PylantirError as error:
+            log.error("%s from %s failed: %s", name, scanner.ae_title, error.for_log)
+            return answers.status(answers.PROCESSING_FAILURE, "not stored, try again"), None
+        except Exception as error:
+            log.error("%s from %s failed: %s", name, scanner.ae_title, type(error).__name__)
+            log.debug("cause", exc_info=True)
+            return answers.status(answers.PROCESSING_FAILURE, "internal error"), None
+
+    def _create(self, event: Event, scanner: Scanner) -> Answer:
+        _require_class(event, ModalityPerformedProcedureStep)
+        given = event.request.AffectedSOPInstanceUID
+        sop_instance_uid = _instance_uid(given) if given else new_uid()
+        ds, violations = _read(event.request.AttributeList, event)
+        violations += check_create(ds)
+        attributes = as_attributes(ds)
+        if status_of(attributes) is not StepStatus.IN_PROGRESS and _has_value(ds, STATUS):
+            violations.append(Violation(STATUS, "invalid"))
+        answer = _judge(violations, scanner)
+        step = step_of(
+            attributes,
+            sop_instance_uid=sop_instance_uid,
+            calling_ae_title=scanner.ae_title,
+            received=self._clock.local_now(),
+            violations=tuple(map(str, violations)),
+        )
+        try:
+            linked = self._steps.create(step)
+        except DuplicateStep as error:
+            return _tolerate(scanner, Refusal(answers.DUPLICATE_SOP_INSTANCE, str(error)))
+        _report("N-CREATE", scanner, linked)
+        returned = None
+        if not given:
+            returned = Dataset()
+            returned.AffectedSOPInstanceUID = sop_instance_uid
+        return answer, returned
+
+    def _set(self, event: Event, scanner: Scanner) -> Answer:
+        _require_class(event, ModalityPerformedProcedureStep)
+        sop_instance_uid = str(event.request.RequestedSOPInstanceUID or "")
+        ds, violations = _read(event.request.ModificationList, event)
+        violations += check_set(ds)
+        answer: list[Dataset | int] = []
+
+        def change(present: PerformedProcedureStep) -> PerformedProcedureStep:
+            changed, broken = _modified(present, ds, violations)
+            answer.append(_judge(broken, scanner))
+            return changed
+
+        try:
+            linked = self._steps.update(sop_instance_uid, change)
+        except NotFound as error:
+            raise Refusal(answers.NO_SUCH_SOP_INSTANCE, str(error)) from None
+        except StepClosed as error:
+            closed = Refusal(
+                answers.PROCESSING_FAILURE, str(error), error_id=answers.MAY_NO_LONGER_BE_UPDATED
+            )
+            return _tolerate(scanner, closed)
+        _report("N-SET", scanner, linked)
+        return answer[0], None
+
+    def _get(self, event: Event, scanner: Scanner) -> Answer:
+        _require_class(event, ModalityPerformedProcedureStepRetrieve)
+        sop_instance_uid = str(event.request.RequestedSOPInstanceUID or "")
+        try:
+            step = self._steps.get(sop_instance_uid).step
+        except NotFound as error:
+            raise Refusal(answers.NO_SUCH_SOP_INSTANCE, str(error)) from None
+        wanted = _tags(event.request.AttributeIdentifierList)
+        if not wanted:
+            return answers.SUCCESS, as_data_set(step.attributes)
+        found = {tag: step.attributes[tag] for tag in wanted if tag in step.attributes}
+        missing = [int(tag, 16) for tag in wanted if tag not in found and tag != "00080005"]
+        code = answers.OPTIONAL_NOT_SUPPORTED if missing else answers.SUCCESS
+        log.info("N-GET from %s: %s", scanner.ae_title, sop_instance_uid)
+        return answers.status(code, attributes=missing), as_data_set(found) if found else None
+
+
+def _modified(
+    present: PerformedProcedureStep, ds: Dataset, violations: Sequence[Violation]
+) -> tuple[PerformedProcedureStep, list[Violation]]:
+    """The step after an N-SET; an N-SET of a sequence replaces all of it."""
+    changes = as_attributes(ds)
+    broken: list[Violation] = []
+    for violation in violations:
+        tag = f"{violation.tag:08X}"
+        if violation.kind != "not allowed":
+            broken.append(violation)
+        elif changes.pop(tag, None) != present.attributes.get(tag):
+            # Many consoles send the whole step again; only a changed identity is a violation.
+            broken.append(violation)
+    status = status_of(changes)
+    if status is None and changes.pop(f"{STATUS:08X}", {}).get("Value"):
+        broken.append(Violation(STATUS, "invalid"))
+    attributes: Attributes = {**present.attributes, **changes}
+    noted = list(map(str, broken))
+    if status in (StepStatus.COMPLETED, StepStatus.DISCONTINUED):
+        noted += map(str, missing_at_the_end(as_data_set(attributes)))
+    changed = step_of(
+        attributes,
+        sop_instance_uid=present.sop_instance_uid,
+        calling_ae_title=present.calling_ae_title,
+        received=present.started,
+        violations=(*present.violations, *(n for n in noted if n not in present.violations)),
+    )
+    return replace(changed, version=present.version), broken
+
+
+def _judge(violations: Iterable[Violation], scanner: Scanner) -> Dataset | int:
+    """The status that violations deserve; success when there are none.
+
+    Raises
+    ------
+    Refusal
+        There are some, and the scanner is not a lenient one.
+    """
+    found = list(violations)
+    for kind, code in _KINDS:
+        tags = [violation.tag for violation in found if violation.kind == kind]
+        if tags:
+            words = ", ".join(str(v) for v in found if v.kind == kind)
+            return _tolerate(scanner, Refusal(code, words, tags))[0]
+    return answers.SUCCESS
+
+
+def _tolerate(scanner: Scanner, refusal: Refusal) -> Answer:
+    """A warning in place of the failure, for a scanner whose profile is lenient."""
+    if not scanner.lenient:
+        raise refusal
+    log.warning("tolerated from %s: %s", scanner.ae_title, refusal.for_log)
+    attributes = refusal.status.get("AttributeIdentifierList") or ()
+    tags = [attributes] if isinstance(attributes, int) else list(attributes)
+    return answers.status(answers.ATTRIBUTE_LIST_ERROR, str(refusal), attributes=tags), None
+
+
+def _require_class(event: Event, expected: UID) -> None:
+    if event.context.abstract_syntax != expected:
+        raise Refusal(_UNRECOGNISED_OPERATION, "operation not offered by this SOP class")
+
+
+def _instance_uid(value: str) -> str:
+    try:
+        return checked_uid(str(value))
+    except ValueError:
+        raise Refusal(answers.INVALID_SOP_INSTANCE, "SOP Instance UID breaks the rules") from None
+
+
+def _read(encoded: Any, event: Event) -> tuple[Dataset, list[Violation]]:
+    syntax = event.context.transfer_syntax
+    encoding = Encoding(syntax.is_implicit_VR, syntax.is_little_endian)
+    try:
+        return read_attributes(encoded.getvalue() if encoded else b"", encoding)
+    except MalformedDataSet as error:
+        raise Refusal(answers.PROCESSING_FAILURE, f"not a data set: {error}") from None
+
+
+def _has_value(ds: Dataset, tag: int) -> bool:
+    return tag in ds and not ds[tag].is_empty
+
+
+def _tags(given: Any) -> list[str]:
+    """Attribute Identifier List as eight hexadecimal digits each; pynetdicom gives a lone tag
+    where one attribute was asked.
+    """
+    if given is None:
+        return []
+    return [f"{int(tag):08X}" for tag in ([given] if isinstance(given, int) else given)]
+
+
+def _report(name: str, scanner: Scanner, linked: LinkedStep) -> None:
+    step = linked.step
+    if linked.item_ids:
+        items = ", ".join(map(str, linked.item_ids))
+        log.info("%s from %s: %s, items %s", name, scanner.ae_title, step.status, items)
+    else:
+        log.warning(
+            "%s from %s: %s, linked to no booking; see pylantir query-db --unlinked",
+            name,
+            scanner.ae_title,
+            step.status,
+        )

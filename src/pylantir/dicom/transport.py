@@ -1,0 +1,75 @@
+"""The socket under an association: the only module that touches private parts of pynetdicom.
+
+Checked against pynetdicom 3.0.4; ``tests/dicom/test_transport.py`` fails when an upgrade moves one
+of them.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom import AE, evt
+from pynetdicom.transport import ThreadedAssociationServer
+
+if TYPE_CHECKING:
+    from pynetdicom.association import Association
+    from pynetdicom.events import Event
+
+_LISTEN_BACKLOG = 128
+_POLL_S = 0.1
+"""How soon the accept loop notices that it shall end."""
+
+
+class AssociationServer(ThreadedAssociationServer):
+    """Listens for scanners; on Windows nobody else can take the same port in silence."""
+
+    request_queue_size = _LISTEN_BACKLOG
+
+    def server_bind(self) -> None:
+        """Bind, exclusively on Windows, where SO_REUSEADDR lets two daemons share a port."""
+        if sys.platform == "win32":
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            self.socket.bind(self.server_address)
+            self.server_address = self.socket.getsockname()
+        else:
+            super().server_bind()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A connection that failed before it was an association says nothing on stderr."""
+
+
+def socket_server(
+    ae: AE, address: tuple[str, int], handlers: list[evt.EventHandlerType]
+) -> AssociationServer:
+    """Bind, listen, and accept in a thread.
+
+    Raises
+    ------
+    OSError
+        The address cannot be bound.
+    """
+    server = AssociationServer(
+        ae, address, ae.ae_title, ae.supported_contexts, evt_handlers=handlers
+    )
+    threading.Thread(
+        target=server.serve_forever, args=(_POLL_S,), name="dicom-accept", daemon=True
+    ).start()
+    ae._servers.append(server)
+    return server
+
+
+def nodelay(event: Event) -> None:
+    """Send each message at once: Nagle's algorithm and delayed ACK cost 40 ms an answer."""
+    connection = event.assoc.dul.socket
+    if connection is not None and connection.socket is not None:
+        connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def refuse(association: Association, result: int, source: int, diagnostic: int) -> None:
+    """Send A-ASSOCIATE-RJ (PS3.8 Table 9-21) and end the association."""
+    association.acse.send_reject(result, source, diagnostic)
+    evt.trigger(association, evt.EVT_REJECTED, {})
+    association.kill()

@@ -1,0 +1,119 @@
+"""C-FIND of the Modality Worklist Information Model (PS3.4 Annex K)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pydicom.dataset import Dataset
+
+from pylantir.clock import SiteClock
+from pylantir.dicom import answers
+from pylantir.dicom.datasets import response_identifier
+from pylantir.dicom.elements import Encoding
+from pylantir.dicom.identifiers import FindRequest, read_identifier
+from pylantir.dicom.scanners import Scanner, scanner_for
+from pylantir.errors import InvalidQuery, PylantirError, StoreError
+from pylantir.worklist.query import STATION, SingleValue
+from pylantir.worklist.store import ItemStore
+
+if TYPE_CHECKING:
+    from pynetdicom.events import Event
+
+    from pylantir.config.schema import Config
+
+log = logging.getLogger(__name__)
+
+Answer = tuple[int | Dataset, Dataset | None]
+
+
+class WorklistScp:
+    """Answers worklist queries.
+
+    Parameters
+    ----------
+    store : ItemStore
+        Where the items are.
+    config : Config
+        The site's settings and scanner profiles.
+    clock : SiteClock
+        Says which day it is.
+    """
+
+    def __init__(self, store: ItemStore, config: Config, clock: SiteClock) -> None:
+        self._store = store
+        self._config = config
+        self._clock = clock
+
+    def handle_find(self, event: Event) -> Iterator[Answer]:
+        """Handler of ``EVT_C_FIND``: pending responses, then the final status.
+
+        A door: whatever goes wrong becomes a failure status, never half a data set and never a
+        traceback with a patient in it.
+        """
+        scanner = scanner_for(self._config, event.assoc.requestor.ae_title)
+        try:
+            yield from self._answers(event, scanner)
+        except InvalidQuery as error:
+            log.warning("C-FIND from %s refused: %s", scanner.ae_title, error.for_log)
+            yield answers.status(answers.IDENTIFIER_DOES_NOT_MATCH, error.for_log), None
+        except StoreError as error:
+            log.error("C-FIND from %s failed: %s", scanner.ae_title, error.for_log)
+            yield answers.status(answers.OUT_OF_RESOURCES, "worklist database unavailable"), None
+        except PylantirError as error:
+            log.error("C-FIND from %s failed: %s", scanner.ae_title, error.for_log)
+            yield answers.status(answers.UNABLE_TO_PROCESS, error.for_log), None
+        except Exception as error:
+            log.error("C-FIND from %s failed: %s", scanner.ae_title, type(error).__name__)
+            log.debug("cause", exc_info=True)
+            yield answers.status(answers.UNABLE_TO_PROCESS, "internal error"), None
+
+    def _answers(self, event: Event, scanner: Scanner) -> Iterator[Answer]:
+        began = time.perf_counter()
+        request = read_identifier(_identifier(event), _encoding(event))
+        query = scanner.limit(request.query(), self._clock.today())
+        items = self._store.find(query)
+        pending = answers.PENDING_UNSUPPORTED if request.unsupported else answers.PENDING
+        station = _station(request, scanner)
+        sent = 0
+        for item in items:
+            if event.is_cancelled:
+                log.info("C-FIND from %s: cancelled after %d items", scanner.ae_title, sent)
+                yield answers.CANCELLED, None
+                return
+            yield (
+                pending,
+                response_identifier(
+                    item,
+                    request.asked,
+                    station=station,
+                    character_set=request.character_set,
+                    preferred=scanner.character_set,
+                ),
+            )
+            sent += 1
+        elapsed_ms = (time.perf_counter() - began) * 1000
+        log.info("C-FIND from %s: %d items in %.1f ms", scanner.ae_title, sent, elapsed_ms)
+        yield answers.SUCCESS, None
+
+
+def _identifier(event: Event) -> bytes:
+    encoded: Any = event.request.Identifier
+    return b"" if encoded is None else bytes(encoded.getvalue())
+
+
+def _encoding(event: Event) -> Encoding:
+    return Encoding(
+        implicit_vr=event.context.transfer_syntax.is_implicit_VR,
+        little_endian=event.context.transfer_syntax.is_little_endian,
+    )
+
+
+def _station(request: FindRequest, scanner: Scanner) -> str:
+    """The AE title that stands for "whichever scanner asks": the one it asked for, else its own."""
+    for key in request.keys:
+        if key.attribute is STATION and isinstance(key.match, SingleValue):
+            return str(key.match.value)
+    return scanner.ae_title
