@@ -1,8 +1,7 @@
 """The Application Entity: presentation contexts, who may connect, start and stop (PS3.8, PS3.7 D).
 
 Offers Verification, Modality Worklist FIND, MPPS and MPPS Retrieve, in implicit and explicit VR
-little endian, and explicit VR big endian for consoles of long ago; never deflated, which would
-let 250 KB become 770 MB.
+little endian, and explicit VR big endian for consoles of long ago.
 """
 
 from __future__ import annotations
@@ -12,18 +11,12 @@ import logging
 from typing import TYPE_CHECKING
 
 from pydicom import config as pydicom_config
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, _config, evt
-from pynetdicom.sop_class import (
-    ModalityPerformedProcedureStep,  # type: ignore[attr-defined]
-    ModalityPerformedProcedureStepRetrieve,  # type: ignore[attr-defined]
-    ModalityWorklistInformationFind,  # type: ignore[attr-defined]
-    Verification,  # type: ignore[attr-defined]
-)
 
 from pylantir.clock import SiteClock
 from pylantir.dicom.mpps_scp import MppsScp
 from pylantir.dicom.scanners import scanner_for
+from pylantir.dicom.sop_classes import SOP_CLASSES, TRANSFER_SYNTAXES
 from pylantir.dicom.transport import nodelay, refuse, socket_server
 from pylantir.dicom.worklist_scp import WorklistScp
 from pylantir.errors import StartError
@@ -37,14 +30,6 @@ if TYPE_CHECKING:
     from pylantir.config.schema import Config
 
 log = logging.getLogger(__name__)
-
-TRANSFER_SYNTAXES = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]
-SOP_CLASSES = [
-    Verification,
-    ModalityWorklistInformationFind,
-    ModalityPerformedProcedureStep,
-    ModalityPerformedProcedureStepRetrieve,
-]
 
 _CALLING_NOT_RECOGNISED = (1, 1, 3)
 _CALLED_NOT_RECOGNISED = (1, 1, 7)
@@ -113,7 +98,7 @@ class ApplicationEntity:
     def _make_ae(self) -> AE:
         ae = AE(ae_title=self._config.ae_title)
         for sop_class in SOP_CLASSES:
-            ae.add_supported_context(sop_class, TRANSFER_SYNTAXES)
+            ae.add_supported_context(sop_class, list(TRANSFER_SYNTAXES))
         ae.maximum_associations = self._config.maximum_associations
         ae.acse_timeout = self._config.timeouts.acse_s
         ae.dimse_timeout = self._config.timeouts.dimse_s
@@ -123,6 +108,7 @@ class ApplicationEntity:
     def _admit(self, event: Event) -> None:
         """Refuse who may not connect (PS3.8 Table 9-21)."""
         request = event.assoc.requestor.primitive
+        assert request is not None
         calling = str(request.calling_ae_title).strip()
         called = str(request.called_ae_title).strip()
         if self._allowed and calling not in self._allowed:

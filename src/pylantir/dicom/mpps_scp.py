@@ -13,10 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
-from pynetdicom.sop_class import (
-    ModalityPerformedProcedureStep,  # type: ignore[attr-defined]
-    ModalityPerformedProcedureStepRetrieve,  # type: ignore[attr-defined]
-)
 
 from pylantir.clock import SiteClock
 from pylantir.dicom import answers
@@ -37,6 +33,7 @@ from pylantir.dicom.performed import (
     step_of,
 )
 from pylantir.dicom.scanners import Scanner, scanner_for
+from pylantir.dicom.sop_classes import MPPS, MPPS_RETRIEVE
 from pylantir.errors import DuplicateStep, NotFound, PylantirError, StepClosed
 from pylantir.worklist.identity import new_uid
 from pylantir.worklist.status import StepStatus
@@ -135,10 +132,10 @@ class MppsScp:
             return answers.status(answers.PROCESSING_FAILURE, "internal error"), None
 
     def _create(self, event: Event, scanner: Scanner) -> Answer:
-        _require_class(event, ModalityPerformedProcedureStep)
-        given = event.request.AffectedSOPInstanceUID
+        _require_class(event, MPPS)
+        given = _request(event).AffectedSOPInstanceUID
         sop_instance_uid = _instance_uid(given) if given else new_uid()
-        ds, violations = _read(event.request.AttributeList, event)
+        ds, violations = _read(_request(event).AttributeList, event)
         violations += check_create(ds)
         attributes = as_attributes(ds)
         if status_of(attributes) is not StepStatus.IN_PROGRESS and _has_value(ds, STATUS):
@@ -163,9 +160,9 @@ class MppsScp:
         return answer, returned
 
     def _set(self, event: Event, scanner: Scanner) -> Answer:
-        _require_class(event, ModalityPerformedProcedureStep)
-        sop_instance_uid = str(event.request.RequestedSOPInstanceUID or "")
-        ds, violations = _read(event.request.ModificationList, event)
+        _require_class(event, MPPS)
+        sop_instance_uid = str(_request(event).RequestedSOPInstanceUID or "")
+        ds, violations = _read(_request(event).ModificationList, event)
         violations += check_set(ds)
         answer: list[Dataset | int] = []
 
@@ -187,13 +184,13 @@ class MppsScp:
         return answer[0], None
 
     def _get(self, event: Event, scanner: Scanner) -> Answer:
-        _require_class(event, ModalityPerformedProcedureStepRetrieve)
-        sop_instance_uid = str(event.request.RequestedSOPInstanceUID or "")
+        _require_class(event, MPPS_RETRIEVE)
+        sop_instance_uid = str(_request(event).RequestedSOPInstanceUID or "")
         try:
             step = self._steps.get(sop_instance_uid).step
         except NotFound as error:
             raise Refusal(answers.NO_SUCH_SOP_INSTANCE, str(error)) from None
-        wanted = _tags(event.request.AttributeIdentifierList)
+        wanted = _tags(_request(event).AttributeIdentifierList)
         if not wanted:
             return answers.SUCCESS, as_data_set(step.attributes)
         found = {tag: step.attributes[tag] for tag in wanted if tag in step.attributes}
@@ -279,6 +276,11 @@ def _read(encoded: Any, event: Event) -> tuple[Dataset, list[Violation]]:
         return read_attributes(encoded.getvalue() if encoded else b"", encoding)
     except MalformedDataSet as error:
         raise Refusal(answers.PROCESSING_FAILURE, f"not a data set: {error}") from None
+
+
+def _request(event: Event) -> Any:
+    """The DIMSE primitive, whichever of them it is."""
+    return event.request
 
 
 def _has_value(ds: Dataset, tag: int) -> bool:

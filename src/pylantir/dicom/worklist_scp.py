@@ -100,7 +100,8 @@ class WorklistScp:
 
 
 def _identifier(event: Event) -> bytes:
-    encoded: Any = event.request.Identifier
+    request: Any = event.request
+    encoded = request.Identifier
     return b"" if encoded is None else bytes(encoded.getvalue())
 
 
