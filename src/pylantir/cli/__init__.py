@@ -1,0 +1,84 @@
+"""The command line: one argparse parser, one module per group of commands.
+
+Nothing heavy is imported before the command that needs it runs, so that ``--help`` answers at
+once. Data goes to standard output, notes and logs to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from pylantir.cli.parser import build_parser, command_first
+from pylantir.errors import (
+    ConfigurationError,
+    InvalidItem,
+    InvalidQuery,
+    PylantirError,
+    StartError,
+    StoreError,
+)
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+_EXIT_CODES: tuple[tuple[type[PylantirError], int], ...] = (
+    (ConfigurationError, USAGE),
+    (StartError, USAGE),
+    (StoreError, USAGE),
+    (InvalidItem, USAGE),
+    (InvalidQuery, USAGE),
+    (PylantirError, FAILED),
+)
+"""Which error ends in which exit code: the table beside this door."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program name; those of this process when absent.
+
+    Returns
+    -------
+    int
+        0 on success, 1 when the command failed, 2 for a usage or configuration error.
+    """
+    _write_what_the_terminal_can()
+    parser = build_parser()
+    arguments = command_first(parser, list(sys.argv[1:] if argv is None else argv))
+    args = parser.parse_args(arguments)
+    return _run(parser, args)
+
+
+def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
+    if getattr(args, "run", None) is None:
+        parser.print_help()
+        return USAGE
+    try:
+        return int(args.run(args))
+    except PylantirError as error:
+        _complain(error)
+        return next(code for kind, code in _EXIT_CODES if isinstance(error, kind))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone, as `| head` does; nothing more can be said.
+        sys.stderr.close()
+        return FAILED
+
+
+def _complain(error: PylantirError) -> None:
+    problems = getattr(error, "problems", None)
+    lines = [str(problem) for problem in problems] if problems else str(error).splitlines()
+    for line in lines or [type(error).__name__]:
+        print(f"pylantir: {line}", file=sys.stderr)
+
+
+def _write_what_the_terminal_can() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")

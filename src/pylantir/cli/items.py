@@ -1,0 +1,225 @@
+"""``query-db``, ``add`` and ``cancel``: looking at bookings and changing them by hand."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pylantir.cli import performed, table
+from pylantir.cli.filters import add_filters, query_of
+from pylantir.cli.opening import open_store
+from pylantir.errors import ConfigProblem, ConfigurationError, InvalidItem, NotFound, ValueProblem
+
+if TYPE_CHECKING:
+    from pylantir.daemon import Worklist
+    from pylantir.worklist.item import WorklistItem
+
+_COLUMNS = (
+    ("ID", "id"),
+    ("DATE", "scheduled_start_date"),
+    ("TIME", "scheduled_start_time"),
+    ("STATUS", "performed_procedure_step_status"),
+    ("NAME", "patient_name"),
+    ("PATIENT ID", "patient_id"),
+    ("STATION", "scheduled_station_aetitle"),
+    ("MOD", "modality"),
+    ("PROCEDURE", "scheduled_procedure_step_description"),
+    ("ACCESSION", "accession_number"),
+    ("STUDY INSTANCE UID", "study_instance_uid"),
+)
+_DEFAULT_LIMIT = 100
+_MANUAL = "manual"
+
+
+def configure_query(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``query-db``."""
+    add_filters(parser)
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="print JSON")
+    shape.add_argument("--csv", action="store_true", help="print CSV")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--unlinked", action="store_true", help="performed steps that belong to no booking"
+    )
+    what.add_argument("--steps", action="store_true", help="all performed steps")
+    what.add_argument("--rejected", action="store_true", help="rows that cannot be served, and why")
+
+
+def run_query(args: argparse.Namespace) -> int:
+    """Print items, performed steps or rejected rows."""
+    with open_store(args, create=False) as worklist:
+        if args.unlinked or args.steps:
+            return performed.show_steps(worklist, args)
+        if args.rejected:
+            return _show_rejected(worklist, args)
+        return _show_items(worklist, args)
+
+
+def _show_items(worklist: Worklist, args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from pylantir.worklist.plain import plain_item
+
+    query = query_of(args, worklist.clock.today())
+    limit = None if args.all else query.limit or _DEFAULT_LIMIT
+    found = worklist.items.find(replace(query, limit=None))
+    shown = found if limit is None else found[:limit]
+    records = [plain_item(item) for item in shown]
+    if args.json:
+        table.write_json(records)
+    elif args.csv:
+        table.write_csv([{name: _cell(value) for name, value in r.items()} for r in records])
+    else:
+        rows = [[_cell(record[name]) for _, name in _COLUMNS] for record in records]
+        table.write_table([header for header, _ in _COLUMNS], rows)
+    total = worklist.items.count()
+    if len(shown) < len(found):
+        note = f"{len(shown)} of {len(found)} matching items shown; --all shows them"
+    else:
+        note = f"{len(found)} of {total} items match"
+    print(note, file=sys.stderr)
+    return 0
+
+
+def _show_rejected(worklist: Worklist, args: argparse.Namespace) -> int:
+    rejected = worklist.items.rejected()
+    records: list[dict[str, Any]] = [
+        {
+            "id": row.item_id,
+            "source": row.data_source,
+            "record": row.source_record_id,
+            "reason": row.reason,
+        }
+        for row in rejected
+    ]
+    show_records(records, args)
+    print(f"{len(records)} rejected rows", file=sys.stderr)
+    return 0
+
+
+def show_records(records: list[dict[str, Any]], args: argparse.Namespace) -> None:
+    """Print records in the shape that ``--json`` or ``--csv`` asks for, else as a table."""
+    if args.json:
+        table.write_json(records)
+    elif args.csv:
+        table.write_csv(records)
+    elif records:
+        headers = [name.upper().replace("_", " ") for name in records[0]]
+        table.write_table(headers, [[_cell(v) for v in record.values()] for record in records])
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list | dict):
+        if all(isinstance(part, str) for part in value):
+            return "\\".join(value)
+        import json
+
+        return json.dumps(value, ensure_ascii=False)
+    return "" if value is None else str(value)
+
+
+def configure_add(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``add``."""
+    parser.add_argument("--name", metavar="FAMILY^GIVEN", help="patient name")
+    parser.add_argument("--id", dest="patient_id", metavar="ID", help="patient id")
+    parser.add_argument("--phantom", action="store_true", help="a phantom scan: fills name and id")
+    parser.add_argument("--modality", default="MR", help="default: MR")
+    parser.add_argument("--station", metavar="AE", help="AE title of the scanner; any when absent")
+    parser.add_argument("--date", default="today", help="today (default) or YYYY-MM-DD")
+    parser.add_argument("--time", default="now", help="now (default) or HH:MM")
+    parser.add_argument("--description", metavar="TEXT", help="what shall be done")
+    parser.add_argument("--accession", metavar="NUMBER", help="accession number")
+    parser.add_argument(
+        "values", nargs="*", metavar="KEY=VALUE", help="any other field or DICOM keyword"
+    )
+
+
+def run_add(args: argparse.Namespace) -> int:
+    """Keep a new item and print its number and Study Instance UID."""
+    from pylantir.worklist import identity
+    from pylantir.worklist.item import make_item
+
+    with open_store(args) as worklist:
+        item = make_item(
+            _given(args, worklist.clock.local_now()),
+            data_source=_MANUAL,
+            source_record_id=identity.new_record(),
+            authority=worklist.authority,
+        )
+        added = worklist.items.add(item)
+    print(f"item {added.item_id}")
+    print(f"StudyInstanceUID {added.study_instance_uid}")
+    return 0
+
+
+def _given(args: argparse.Namespace, now: dt.datetime) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "patient_name": args.name,
+        "patient_id": args.patient_id,
+        "modality": args.modality,
+        "scheduled_station_ae_title": args.station,
+        "scheduled_procedure_step_start_date": now.date() if args.date == "today" else args.date,
+        "scheduled_procedure_step_start_time": (
+            now.time().replace(second=0, microsecond=0) if args.time == "now" else args.time
+        ),
+        "scheduled_procedure_step_description": args.description,
+        "accession_number": args.accession,
+    }
+    if args.phantom:
+        values["patient_name"] = values["patient_name"] or "PHANTOM^QA"
+        values["patient_id"] = values["patient_id"] or f"PHANTOM-{now:%Y%m%d-%H%M%S}"
+        description = "scheduled_procedure_step_description"
+        values[description] = values[description] or "Phantom"
+    for pair in args.values:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise InvalidItem([ValueProblem(pair, "", "expected KEY=VALUE")])
+        values[name] = value
+    return values
+
+
+def configure_cancel(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``cancel``."""
+    parser.add_argument("item", help="number, Study Instance UID or accession number of the item")
+
+
+def run_cancel(args: argparse.Namespace) -> int:
+    """Cancel a booking that no scanner has begun."""
+    from pylantir.worklist.status import ItemStatus
+
+    with open_store(args, create=False) as worklist:
+        item = item_meant(worklist, args.item)
+        worklist.items.set_status(item.item_id or 0, ItemStatus.CANCELLED)
+    print(f"item {item.item_id} cancelled")
+    return 0
+
+
+def item_meant(worklist: Worklist, name: str) -> WorklistItem:
+    """The one item that a number, Study Instance UID or accession number names.
+
+    Raises
+    ------
+    NotFound
+        None has it.
+    ConfigurationError
+        Several have it.
+    """
+    from pylantir.worklist.attributes import BY_NAME
+    from pylantir.worklist.query import Key, SingleValue, WorklistQuery
+
+    found: list[WorklistItem] = []
+    for field in ("study_instance_uid", "accession_number"):
+        query = WorklistQuery(keys=(Key(BY_NAME[field], SingleValue(name)),))
+        found = found or worklist.items.find(query)
+    if not found and name.isdigit():
+        return worklist.items.get(int(name))
+    if not found:
+        raise NotFound(f"no item has the number, Study Instance UID or accession number {name}")
+    if len(found) > 1:
+        numbers = ", ".join(str(item.item_id) for item in found)
+        raise ConfigurationError(
+            [ConfigProblem("command line", "item", f"{name} names items {numbers}; give a number")]
+        )
+    return found[0]

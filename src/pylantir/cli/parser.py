@@ -1,0 +1,158 @@
+"""The parser of every command, and the spellings that existing users have in their scripts."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from pylantir.cli import exchange, items, performed, scanner, server, settings
+
+Configure = Callable[[argparse.ArgumentParser], None]
+Run = Callable[[argparse.Namespace], int]
+
+_COMMANDS: tuple[tuple[str, str, Configure, Run], ...] = (
+    ("start", "start the worklist and MPPS server", server.configure_start, server.run_start),
+    ("query-db", "show what is in the worklist", items.configure_query, items.run_query),
+    ("add", "add a walk-in or a phantom", items.configure_add, items.run_add),
+    ("cancel", "cancel a booking", items.configure_cancel, items.run_cancel),
+    ("link", "tie a performed step to a booking", performed.configure_link, performed.run_link),
+    (
+        "import",
+        "read worklist files, DICOM JSON, JSON or CSV",
+        exchange.configure_import,
+        exchange.run_import,
+    ),
+    ("export", "write items in the same formats", exchange.configure_export, exchange.run_export),
+    (
+        "test-client",
+        "ask the server as a scanner would: C-ECHO and C-FIND",
+        scanner.configure_test_client,
+        scanner.run_test_client,
+    ),
+    (
+        "test-mpps",
+        "perform a procedure as a scanner would: N-CREATE and N-SET",
+        scanner.configure_test_mpps,
+        scanner.run_test_mpps,
+    ),
+    ("init", "write a commented starting point", settings.configure_init, settings.run_init),
+    (
+        "check-config",
+        "say what is wrong with the configuration",
+        settings.configure_check,
+        settings.run_check,
+    ),
+    (
+        "config-schema",
+        "print the JSON Schema of the configuration",
+        settings.configure_schema,
+        settings.run_schema,
+    ),
+    (
+        "completion",
+        "print the shell completion script",
+        settings.configure_completion,
+        settings.run_completion,
+    ),
+)
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for: importlib.metadata costs 30 ms."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **_: object) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="print the version and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"pylantir {version('pylantir')}")
+        parser.exit()
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with all commands."""
+    parser = argparse.ArgumentParser(
+        prog="pylantir",
+        description="DICOM Modality Worklist and MPPS server for MRI research centres.",
+        epilog="Try: pylantir start --demo",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version)
+    shared = _shared_options()
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    for name, summary, configure, run in _COMMANDS:
+        command = commands.add_parser(
+            name, help=summary, description=summary, parents=[shared], allow_abbrev=False
+        )
+        configure(command)
+        command.set_defaults(run=run)
+    return parser
+
+
+def _shared_options() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    group = shared.add_argument_group("common options")
+    group.add_argument(
+        "--config", "--pylantir_config", dest="config", metavar="FILE", help="configuration file"
+    )
+    group.add_argument(
+        "--ae-title", "--AEtitle", dest="ae_title", metavar="TITLE", help="AE title of the server"
+    )
+    group.add_argument("--ip", metavar="ADDRESS", help="address of the server")
+    group.add_argument("--port", type=int, metavar="PORT", help="port of the server")
+    group.add_argument(
+        "--calling-ae-title",
+        "--callingAEtitle",
+        dest="calling_ae_title",
+        metavar="TITLE",
+        help="AE title of the scanner that test-client and test-mpps play",
+    )
+    group.add_argument("--demo", action="store_true", help="use the demonstration worklist")
+    group.add_argument("--demo-dir", metavar="DIR", help="folder of the demonstration worklist")
+    group.add_argument("-v", "--verbose", action="count", default=0, help="say more")
+    group.add_argument("-q", "--quiet", action="count", default=0, help="say only what is wrong")
+    return shared
+
+
+def command_first(parser: argparse.ArgumentParser, argv: list[str]) -> list[str]:
+    """The arguments with the command in front, wherever it stood.
+
+    The published release takes every option before the command name; argparse knows the options
+    of a command only after it.
+    """
+    commands = _subparsers(parser)
+    takes_value = {
+        option
+        for command in commands.choices.values()
+        for action in command._actions
+        for option in action.option_strings
+        if action.nargs is None and action.const is None
+    }
+    at = 0
+    while at < len(argv):
+        token = argv[at]
+        if token in commands.choices:
+            return [token, *argv[:at], *argv[at + 1 :]]
+        if token in ("--", "-h", "--help", "--version"):
+            return argv
+        at += 2 if token in takes_value else 1
+    return argv
+
+
+def _subparsers(
+    parser: argparse.ArgumentParser,
+) -> argparse._SubParsersAction[argparse.ArgumentParser]:
+    return next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+
+
+def command_names() -> tuple[str, ...]:
+    """Names of all commands."""
+    return tuple(name for name, *_ in _COMMANDS)
+
+
+def fail_usage(message: str) -> int:
+    """Say what was wrong with the command line; returns the exit code for it."""
+    print(f"pylantir: {message}", file=sys.stderr)
+    return 2

@@ -1,0 +1,82 @@
+"""``init``, ``check-config``, ``config-schema`` and ``completion``: setting things up."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from pylantir.cli.opening import load
+from pylantir.errors import ConfigProblem, ConfigurationError
+
+_SHELLS = ("bash", "zsh", "fish", "powershell", "tcsh")
+
+
+def configure_init(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``init``."""
+    parser.add_argument("folder", nargs="?", default=".", help="where to write (default: here)")
+
+
+def run_init(args: argparse.Namespace) -> int:
+    """Write a commented configuration and an example of the secrets it needs."""
+    from pylantir.config.load import write_example
+
+    for path in write_example(Path(args.folder)):
+        print(f"wrote {path}")
+    print("edit it, then: pylantir check-config && pylantir start", file=sys.stderr)
+    return 0
+
+
+def configure_check(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``check-config``."""
+    parser.add_argument("file", nargs="?", help="configuration file (also --config FILE)")
+
+
+def run_check(args: argparse.Namespace) -> int:
+    """Say everything that is wrong with the configuration, or what it comes to."""
+    args.config = args.file or args.config
+    loaded = load(args)
+    config = loaded.config
+    who = ", ".join(config.allowed_aet) or "every AE title (allowed_aet is empty)"
+    print(f"OK  {loaded.path or 'no file: environment and flags only'}")
+    print(f"    AE title   {config.ae_title} on {config.ip} port {config.port}")
+    print(f"    database   {config.db_path}")
+    print(f"    scanners   {who}")
+    for source in config.data_sources:
+        state = "" if source.enabled else " (disabled)"
+        print(
+            f"    source     {source.name}: {source.type}, every {source.sync_interval:g} s{state}"
+        )
+    return 0
+
+
+def configure_schema(parser: argparse.ArgumentParser) -> None:
+    """``config-schema`` has no arguments of its own."""
+
+
+def run_schema(_: argparse.Namespace) -> int:
+    """Print the JSON Schema of the configuration, for editors."""
+    from pylantir.config.load import json_schema
+
+    json.dump(json_schema(), sys.stdout, indent=2)
+    print()
+    return 0
+
+
+def configure_completion(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``completion``."""
+    parser.add_argument("shell", choices=_SHELLS, help="your shell")
+
+
+def run_completion(args: argparse.Namespace) -> int:
+    """Print the completion script for a shell."""
+    try:
+        import argcomplete
+    except ImportError as error:
+        problem = ConfigProblem(
+            "completion", "", "needs argcomplete", 'pip install "pylantir[completion]"'
+        )
+        raise ConfigurationError([problem]) from error
+    print(argcomplete.shellcode(["pylantir"], shell=args.shell))
+    return 0

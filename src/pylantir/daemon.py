@@ -1,0 +1,159 @@
+"""The daemon: builds the parts from one Config, starts them, waits, stops them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pylantir.clock import SiteClock
+from pylantir.dicom.ae import ApplicationEntity
+from pylantir.dicom.scanners import scanner_for
+from pylantir.dicom.scu import echo
+from pylantir.dicom.scu_association import Peer
+from pylantir.errors import PeerError, StartError
+from pylantir.worklist.database import Database
+from pylantir.worklist.schema import prepare
+from pylantir.worklist.steps import StepStore
+from pylantir.worklist.store import ItemStore
+
+if TYPE_CHECKING:
+    from pylantir.config.schema import Config
+
+log = logging.getLogger(__name__)
+
+_WAKE_S = 0.5
+"""On Windows a main thread that waits without end never sees Ctrl-C."""
+
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
+
+
+class Part(Protocol):
+    """A long-lived part: what starts, stops."""
+
+    def start(self) -> None:
+        """Begin; returns when it works, raises StartError when it cannot."""
+
+    def stop(self) -> None:
+        """End; returns when it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worklist:
+    """The worklist of one configuration, open for use."""
+
+    config: Config
+    clock: SiteClock
+    database: Database
+    items: ItemStore
+    steps: StepStore
+
+    @property
+    def authority(self) -> str:
+        """Who issues identifiers for what people enter here."""
+        return self.items.authority
+
+
+def open_worklist(config: Config, clock: SiteClock | None = None) -> Worklist:
+    """Open the database of a configuration; created, adopted or migrated as needed.
+
+    Raises
+    ------
+    StoreError
+        It cannot be used.
+    """
+    clock = clock or SiteClock(config.timezone)
+    database = Database(config.db_path, echo=config.db_echo)
+    prepare(database, now=clock.now())
+    items = ItemStore(database, authority=config.site or "", now=clock.now)
+    return Worklist(config, clock, database, items, StepStore(database, now=clock.now))
+
+
+class Daemon:
+    """One process on the scanner-room workstation.
+
+    Parameters
+    ----------
+    worklist : Worklist
+        What is served.
+    parts : sequence of Part
+        Whatever else shall run beside the DICOM server, such as sources.
+    """
+
+    def __init__(self, worklist: Worklist, *parts: Part) -> None:
+        self.worklist = worklist
+        self.ae = ApplicationEntity(worklist.config, worklist.items, worklist.steps, worklist.clock)
+        self._parts: tuple[Part, ...] = (self.ae, *parts)
+        self._started: list[Part] = []
+        self._stopping = threading.Event()
+
+    @property
+    def peer(self) -> Peer:
+        """How a scanner on this machine reaches the daemon."""
+        config = self.worklist.config
+        host, port = self.ae.address
+        calling = config.allowed_aet[0] if config.allowed_aet else config.ae_title
+        called = scanner_for(config, calling).called_ae_titles
+        return Peer(
+            host=_ANY_ADDRESS.get(host, host),
+            port=port,
+            called_ae_title=called[0] if called else config.ae_title,
+            calling_ae_title=calling.strip(),
+        )
+
+    def start(self) -> None:
+        """Start every part; ready means that the daemon has answered its own C-ECHO.
+
+        Raises
+        ------
+        StartError
+            A part cannot start; those that had are stopped again.
+        """
+        self.worklist.items.check_foreign_rows()
+        try:
+            for part in self._parts:
+                part.start()
+                self._started.append(part)
+            self._prove()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _prove(self) -> None:
+        try:
+            status = echo(self.peer)
+        except PeerError as error:
+            raise StartError(f"the server does not answer its own C-ECHO: {error}") from error
+        if not status.is_success:
+            raise StartError(f"the server answers its own C-ECHO with {status.words}")
+
+    def wait(self) -> None:
+        """Block until :meth:`request_stop` or a signal."""
+        while not self._stopping.wait(_WAKE_S):
+            pass
+
+    def request_stop(self, *_: Any) -> None:
+        """Ask the daemon to stop; may be called from a signal handler."""
+        self._stopping.set()
+
+    def stop(self) -> None:
+        """Stop every part, the last started first, and close the database."""
+        self._stopping.set()
+        while self._started:
+            self._started.pop().stop()
+        self.worklist.database.close()
+
+    def handle_signals(self) -> None:
+        """Let SIGINT, SIGTERM and on Windows Ctrl-Break end the daemon."""
+        for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), self.request_stop)
+
+
+def keep_files_private() -> None:
+    """Whatever this process writes is readable by its own account only (POSIX)."""
+    if hasattr(os, "umask"):
+        os.umask(0o077)
