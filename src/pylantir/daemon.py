@@ -68,7 +68,12 @@ def open_worklist(config: Config, clock: SiteClock | None = None) -> Worklist:
     clock = clock or SiteClock(config.timezone)
     database = Database(config.db_path, echo=config.db_echo)
     prepare(database, now=clock.now())
-    items = ItemStore(database, authority=config.site or "", now=clock.now)
+    items = ItemStore(
+        database,
+        authority=config.site or "",
+        default_station=config.default_station_ae_title or "",
+        now=clock.now,
+    )
     return Worklist(config, clock, database, items, StepStore(database, now=clock.now))
 
 

@@ -60,13 +60,23 @@ class ItemStore:
         Where the items are.
     authority : str
         Who issues identifiers for items that have none, see :mod:`pylantir.worklist.identity`.
+    default_station : str
+        AE title for items that name no scanner; empty leaves them open to every scanner.
     now : Now
         The clock.
     """
 
-    def __init__(self, database: Database, *, authority: str = "", now: Now = utc_now) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        authority: str = "",
+        default_station: str = "",
+        now: Now = utc_now,
+    ) -> None:
         self.database = database
         self.authority = authority
+        self._default_station = (default_station,) if default_station else ()
         self._now = now
 
     def find(self, query: WorklistQuery) -> list[WorklistItem]:
@@ -109,7 +119,7 @@ class ItemStore:
         """
         created = updated = 0
         with self.database.write() as connection:
-            for item in items:
+            for item in map(self._with_station, items):
                 row_id, known = _identity(connection, item)
                 if (
                     known is not None
@@ -133,6 +143,7 @@ class ItemStore:
         Conflict
             An item of that identity exists already.
         """
+        item = self._with_station(item)
         with self.database.write() as connection:
             if _identity(connection, item)[0] is not None:
                 raise Conflict(f"record {item.source_record_id} of {item.data_source} exists")
@@ -221,7 +232,7 @@ class ItemStore:
         except InvalidItem as error:
             values: dict[str, Any] = {"rejected_reason": str(error)}
         else:
-            values = row_of(item)
+            values = row_of(self._with_station(item))
             values["created_at"] = row["created_at"] or self._stamp()
         values |= {"version": version, "updated_at": self._stamp()}
         connection.execute(_table.update().where(_table.c.id == row["id"]).values(values))
@@ -238,6 +249,11 @@ class ItemStore:
     def _update(self, connection: Connection, item: WorklistItem, version: int) -> None:
         values = row_of(item) | {"version": version, "updated_at": self._stamp()}
         connection.execute(_table.update().where(_table.c.id == item.item_id).values(values))
+
+    def _with_station(self, item: WorklistItem) -> WorklistItem:
+        if item.scheduled_station_ae_title or not self._default_station:
+            return item
+        return replace(item, scheduled_station_ae_title=self._default_station)
 
     def _stamp(self) -> str:
         return self._now().isoformat(timespec="milliseconds")
