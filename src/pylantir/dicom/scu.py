@@ -8,7 +8,7 @@ a single request.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -100,6 +100,8 @@ class StepResult:
 class Scanner:
     """A modality with one association open, for one request at a time.
 
+    ``with`` opens it and releases it; without, the first request does the opening.
+
     Parameters
     ----------
     peer : Peer
@@ -134,8 +136,7 @@ class Scanner:
 
     def open(self) -> None:
         """Associate, unless that is done already."""
-        if self._open is None:
-            self._open = RequestedAssociation(self.peer, self._sop_classes)
+        self._requested()
 
     def close(self) -> None:
         """Release the association, if there is one."""
@@ -278,7 +279,7 @@ class Scanner:
 
     def _requested(self) -> RequestedAssociation:
         if self._open is None:
-            raise PeerError(f"no association with {self.peer.address}; open one first")
+            self._open = RequestedAssociation(self.peer, self._sop_classes)
         return self._open
 
     @contextmanager
@@ -297,7 +298,7 @@ class Scanner:
 
 def echo(peer: Peer) -> Status:
     """One C-ECHO; see :meth:`Scanner.echo`."""
-    with Scanner(peer, (VERIFICATION,)) as scanner:
+    with closing(Scanner(peer, (VERIFICATION,))) as scanner:
         return scanner.echo()
 
 
@@ -309,25 +310,25 @@ def find(
     limit: int | None = None,
 ) -> FindResult:
     """One worklist query; see :meth:`Scanner.find`."""
-    with Scanner(peer, (WORKLIST,)) as scanner:
+    with closing(Scanner(peer, (WORKLIST,))) as scanner:
         return scanner.find(identifier, cancel_after=cancel_after, limit=limit)
 
 
 def create_step(peer: Peer, attributes: Dataset, sop_instance_uid: str | None = None) -> StepResult:
     """One N-CREATE; see :meth:`Scanner.create`."""
-    with Scanner(peer, (MPPS,)) as scanner:
+    with closing(Scanner(peer, (MPPS,))) as scanner:
         return scanner.create(attributes, sop_instance_uid)
 
 
 def set_step(peer: Peer, sop_instance_uid: str, modifications: Dataset) -> StepResult:
     """One N-SET; see :meth:`Scanner.set`."""
-    with Scanner(peer, (MPPS,)) as scanner:
+    with closing(Scanner(peer, (MPPS,))) as scanner:
         return scanner.set(sop_instance_uid, modifications)
 
 
 def get_step(peer: Peer, sop_instance_uid: str, keywords: Sequence[str] = ()) -> StepResult:
     """One N-GET; see :meth:`Scanner.get`."""
-    with Scanner(peer, (MPPS_RETRIEVE,)) as scanner:
+    with closing(Scanner(peer, (MPPS_RETRIEVE,))) as scanner:
         return scanner.get(sop_instance_uid, keywords)
 
 

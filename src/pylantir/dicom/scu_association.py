@@ -80,7 +80,7 @@ def _is_ae_title(title: str) -> bool:
 
 
 class _RequestingEntity(ApplicationEntity):
-    """Keeps the socket at hand: pynetdicom leaves one that could not connect unclosed."""
+    """Keeps the socket at hand: pynetdicom never closes one that did not connect or was cut off."""
 
     connection: socket.socket | None = None
 
@@ -100,6 +100,7 @@ class _Witness:
 
     def __init__(self) -> None:
         self.connected = False
+        self.disconnected = False
         self.peer_abort: tuple[int, int] | None = None
         self.own_abort = False
         self.response: Dataset | None = None
@@ -107,6 +108,7 @@ class _Witness:
     def handlers(self) -> list[Any]:
         return [
             (evt.EVT_CONN_OPEN, self._on_open),
+            (evt.EVT_CONN_CLOSE, self._on_close),
             (evt.EVT_PDU_RECV, self._on_pdu_received),
             (evt.EVT_PDU_SENT, self._on_pdu_sent),
             (evt.EVT_DIMSE_RECV, self._on_response),
@@ -114,6 +116,9 @@ class _Witness:
 
     def _on_open(self, event: evt.Event) -> None:
         self.connected = True
+
+    def _on_close(self, event: evt.Event) -> None:
+        self.disconnected = True
 
     def _on_pdu_received(self, event: evt.Event) -> None:
         if isinstance(event.pdu, A_ABORT_RQ):
@@ -124,6 +129,11 @@ class _Witness:
 
     def _on_response(self, event: evt.Event) -> None:
         self.response = event.message.command_set
+
+    @property
+    def ended(self) -> bool:
+        """Whether the association is over; pynetdicom itself notices a little later."""
+        return self.disconnected or self.own_abort or self.peer_abort is not None
 
 
 class RequestedAssociation:
@@ -155,7 +165,9 @@ class RequestedAssociation:
         self._ae.network_timeout = None  # a scanner may keep its association open and idle
         self.association = self._associate(sop_classes)
         if not self.association.is_established:
-            raise self._not_established()
+            error = self._not_established()
+            self._close_socket()
+            raise error
 
     def _associate(self, sop_classes: Sequence[str]) -> Association:
         syntaxes: list[str | UID] = [UID(uid) for uid in self.peer.transfer_syntaxes]
@@ -176,7 +188,7 @@ class RequestedAssociation:
     @property
     def is_open(self) -> bool:
         """Whether requests can be sent."""
-        return bool(self.association.is_established)
+        return bool(self.association.is_established) and not self._witness.ended
 
     @property
     def accepted(self) -> dict[str, str]:
@@ -231,12 +243,19 @@ class RequestedAssociation:
         """Release the association; nothing happens when it has ended already."""
         if self.is_open:
             self.association.release()
-        if self.association.is_alive():
-            self.association.join(self.peer.timeout_s)
+        self._close_socket()
 
     def abort(self) -> None:
         """Abort the association, as a scanner that is switched off."""
         self.association.abort()
+        self._close_socket()
+
+    def _close_socket(self) -> None:
+        for thread in (self.association, self.association.dul):
+            if thread.is_alive():
+                thread.join(self.peer.timeout_s)
+        if self._ae.connection is not None:
+            self._ae.connection.close()
 
     def _not_established(self) -> PeerError:
         if not self._witness.connected:
@@ -254,8 +273,6 @@ class RequestedAssociation:
         return self.lost()
 
     def _not_connected(self) -> PeerError:
-        if self._ae.connection is not None:
-            self._ae.connection.close()
         # pynetdicom keeps the cause to itself, so ask once more and listen.
         address = (self.peer.host, self.peer.port)
         try:

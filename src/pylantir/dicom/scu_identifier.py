@@ -107,12 +107,9 @@ def put(ds: Dataset, path: list[str], value: str) -> None:
 
 def nearest_keyword(name: str) -> str:
     """The DICOM keyword that looks most like the name, or nothing."""
-    for candidates in (BY_KEYWORD, keyword_dict):
-        by_lower = {keyword.lower(): keyword for keyword in candidates if keyword}
-        near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.75)
-        if near:
-            return by_lower[near[0]]
-    return ""
+    by_lower = {keyword.lower(): keyword for keyword in keyword_dict if keyword}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.75)
+    return by_lower[near[0]] if near else ""
 
 
 def keyword_of(name: str) -> str:
