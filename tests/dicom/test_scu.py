@@ -133,8 +133,8 @@ def test_items_arrive_whole_in_the_transfer_syntax_that_was_proposed(syntax: str
 
     with server(finds(respond), syntaxes=(syntax,)) as offered:
         peer = scu.Peer(offered.host, offered.port, timeout_s=5, transfer_syntaxes=(syntax,))
-        with scu.Scanner(peer, (scu.WORKLIST,)) as scanner:
-            assert scanner.accepted == {scu.WORKLIST: syntax}
+        with scu.Scanner(peer, (scu.WORKLIST_FIND,)) as scanner:
+            assert scanner.accepted == {scu.WORKLIST_FIND: syntax}
             result = scanner.find(scu.build_identifier({"PatientName": "Müller*"}))
     assert [str(item.PatientName) for item in result.items] == ["Müller^Ana"]
     assert result.items[0].PregnancyStatus == 4
@@ -149,7 +149,7 @@ def test_nothing_listening_is_said_in_plain_words() -> None:
 
 
 def test_an_unknown_host_is_named() -> None:
-    with pytest.raises(PeerError, match="no host named scanner-room.invalid"):
+    with pytest.raises(PeerError, match=r"no host named scanner-room\.invalid"):
         scu.echo(scu.Peer("scanner-room.invalid", 104, timeout_s=2))
 
 
@@ -184,7 +184,7 @@ def test_a_server_that_is_full_asks_to_come_back() -> None:
 def test_a_peer_without_any_of_our_contexts_is_said() -> None:
     with (
         server(classes=(scu.VERIFICATION,)) as peer,
-        pytest.raises(PeerError, match="accepted no presentation context .*abstract syntax not"),
+        pytest.raises(PeerError, match=r"accepted no presentation context .*abstract syntax not"),
     ):
         scu.find(peer, scu.build_identifier({}))
 
@@ -567,5 +567,5 @@ def test_attributes_outside_their_character_set_are_never_sent() -> None:
     modifications = Dataset()
     modifications.SpecificCharacterSet = "ISO_IR 100"
     modifications.PerformedProcedureStepDescription = "Głowa"
-    with pytest.raises(InvalidItem, match="PerformedProcedureStepDescription.*'ł'"):
+    with pytest.raises(InvalidItem, match=r"PerformedProcedureStepDescription.*'ł'"):
         scu.set_step(scu.Peer("127.0.0.1", 1), UID, modifications)

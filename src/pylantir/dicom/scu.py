@@ -26,6 +26,13 @@ from pylantir.dicom.scu_mpps import (
     step_attributes,
 )
 from pylantir.dicom.scu_status import Status, status_of
+from pylantir.dicom.sop_classes import (
+    MPPS,
+    MPPS_RETRIEVE,
+    SOP_CLASSES,
+    VERIFICATION,
+    WORKLIST_FIND,
+)
 from pylantir.errors import InvalidItem, InvalidQuery, PeerError, ValueProblem
 from pylantir.worklist import values
 
@@ -35,7 +42,7 @@ __all__ = [
     "MPPS_RETRIEVE",
     "SOP_CLASSES",
     "VERIFICATION",
-    "WORKLIST",
+    "WORKLIST_FIND",
     "FindResult",
     "Peer",
     "Scanner",
@@ -51,12 +58,6 @@ __all__ = [
     "set_step",
     "step_attributes",
 ]
-
-VERIFICATION = "1.2.840.10008.1.1"
-WORKLIST = "1.2.840.10008.5.1.4.31"
-MPPS = "1.2.840.10008.3.1.2.3.3"
-MPPS_RETRIEVE = "1.2.840.10008.3.1.2.3.4"
-SOP_CLASSES = (VERIFICATION, WORKLIST, MPPS, MPPS_RETRIEVE)
 
 
 @dataclass(frozen=True)
@@ -201,12 +202,12 @@ class Scanner:
         cancel_at = min((n for n in (cancel_after, limit) if n is not None), default=None)
         items: list[Dataset] = []
         codes: list[int] = []
-        with self._request(WORKLIST) as (requested, assoc):
+        with self._request(WORKLIST_FIND) as (requested, assoc):
             message_id = self._next_message_id()
-            responses = assoc.send_c_find(identifier, WORKLIST, msg_id=message_id)
+            responses = assoc.send_c_find(identifier, WORKLIST_FIND, msg_id=message_id)
             while True:
                 if cancel_at == len(codes):
-                    assoc.send_c_cancel(message_id, query_model=WORKLIST)
+                    assoc.send_c_cancel(message_id, query_model=WORKLIST_FIND)
                     cancel_at = None
                 status, item = _next_response(requested, responses)
                 if not status.is_pending:
@@ -217,8 +218,8 @@ class Scanner:
 
     def cancel(self, message_id: int | None = None) -> None:
         """C-CANCEL for a query that has ended already: by default for the last request."""
-        with self._request(WORKLIST) as (_, assoc):
-            assoc.send_c_cancel(message_id or self._message_id, query_model=WORKLIST)
+        with self._request(WORKLIST_FIND) as (_, assoc):
+            assoc.send_c_cancel(message_id or self._message_id, query_model=WORKLIST_FIND)
 
     def create(self, attributes: Dataset, sop_instance_uid: str | None = None) -> StepResult:
         """N-CREATE of a Modality Performed Procedure Step (PS3.4 F.7.2.1).
@@ -310,7 +311,7 @@ def find(
     limit: int | None = None,
 ) -> FindResult:
     """One worklist query; see :meth:`Scanner.find`."""
-    with closing(Scanner(peer, (WORKLIST,))) as scanner:
+    with closing(Scanner(peer, (WORKLIST_FIND,))) as scanner:
         return scanner.find(identifier, cancel_after=cancel_after, limit=limit)
 
 

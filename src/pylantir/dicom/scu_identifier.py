@@ -62,7 +62,7 @@ def build_identifier(
     problems = []
     for name, value in keys.items():
         try:
-            put(identifier, _path(name), value)
+            put(identifier, key_path(name), value)
         except ValueError as error:
             problems.append(ValueProblem(name, value, str(error)))
     if problems:
@@ -129,19 +129,26 @@ def keyword_of(name: str) -> str:
     raise ValueError("expected a DICOM keyword" + (f" (did you mean {near}?)" if near else ""))
 
 
+def key_path(name: str) -> list[str]:
+    """Where in the identifier a key stands, as keywords from the root down.
+
+    Raises
+    ------
+    ValueError
+        The dictionary has no such keyword.
+    """
+    path = [keyword_of(part) for part in name.split(".")]
+    attribute = BY_KEYWORD.get(path[0])
+    in_step = attribute is not None and attribute.level is Level.STEP
+    return [STEP_SEQUENCE, *path] if in_step else path
+
+
 def _universal() -> Dataset:
     identifier, step = Dataset(), Dataset()
     for attribute in MODEL:
         (step if attribute.level is Level.STEP else identifier).add(element(attribute.keyword))
     identifier.add(sequence(STEP_SEQUENCE, [step]))
     return identifier
-
-
-def _path(name: str) -> list[str]:
-    path = [keyword_of(part) for part in name.split(".")]
-    attribute = BY_KEYWORD.get(path[0])
-    in_step = attribute is not None and attribute.level is Level.STEP
-    return [STEP_SEQUENCE, *path] if in_step else path
 
 
 def _value(vr: str, text: str) -> Any:
