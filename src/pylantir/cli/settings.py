@@ -20,7 +20,7 @@ def configure_init(parser: argparse.ArgumentParser) -> None:
 
 def run_init(args: argparse.Namespace) -> int:
     """Write a commented configuration and an example of the secrets it needs."""
-    from pylantir.config.load import write_example
+    from pylantir.config.example import write_example
 
     for path in write_example(Path(args.folder)):
         print(f"wrote {path}")

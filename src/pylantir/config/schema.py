@@ -1,0 +1,268 @@
+"""What may be configured, typed and validated. Every field says what it is: help, reference and
+JSON Schema are read off here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from pylantir import clock
+
+_STATUSES = {
+    "SCHEDULED": "SCHEDULED",
+    "ARRIVED": "ARRIVED",
+    "READY": "READY",
+    "IN_PROGRESS": "IN_PROGRESS",
+    "IN PROGRESS": "IN_PROGRESS",
+    "STARTED": "IN_PROGRESS",
+    "COMPLETED": "COMPLETED",
+    "DISCONTINUED": "DISCONTINUED",
+    "CANCELLED": "CANCELLED",
+    "CANCELED": "CANCELLED",
+}
+
+
+def _ae_title(value: str) -> str:
+    title = value.strip()
+    if not 1 <= len(title) <= 16 or not (title.isascii() and title.isprintable()) or "\\" in title:
+        raise ValueError("expected 1 to 16 printable ASCII characters without backslash")
+    return title
+
+
+def _status(value: str) -> str:
+    known = _STATUSES.get(value.strip().upper())
+    if known is None:
+        raise ValueError("expected one of " + ", ".join(dict.fromkeys(_STATUSES.values())))
+    return known
+
+
+def _flag(value: Any) -> Any:
+    """The published files write flags as text."""
+    if isinstance(value, str) and value.strip().lower() in ("true", "false", "0", "1", "yes", "no"):
+        return value.strip().lower() in ("true", "1", "yes")
+    return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        clock.zone(value)
+    except KeyError:
+        raise ValueError("expected an IANA time zone such as America/Edmonton") from None
+    return value
+
+
+def _character_set(value: str) -> str:
+    from pydicom.charset import python_encoding
+
+    for term in value.split("\\"):
+        if term.strip() not in python_encoding:
+            raise ValueError('expected a DICOM Specific Character Set such as "ISO_IR 100"')
+    return value
+
+
+def _not_a_placeholder(value: str) -> str:
+    if value.startswith("/path/to/"):
+        raise ValueError("this is the placeholder of the example; expected a path of this machine")
+    if not value.strip():
+        raise ValueError("expected a file path or a database URL")
+    return value
+
+
+def _seconds(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e7:
+        raise ValueError("expected seconds > 0")
+    return value
+
+
+AETitle = Annotated[str, AfterValidator(_ae_title)]
+Status = Annotated[str, AfterValidator(_status)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+CharacterSet = Annotated[str, AfterValidator(_character_set)]
+DatabasePath = Annotated[str, AfterValidator(_not_a_placeholder)]
+Days = Annotated[int, Field(ge=0, le=36500, strict=True)]
+Hour = Annotated[int, Field(ge=0, le=23, strict=True)]
+Minute = Annotated[int, Field(ge=0, le=59, strict=True)]
+TimeOfDay = tuple[Hour, Minute]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_comments(cls, data: Any) -> Any:
+        """Keys that begin with an underscore are comments."""
+        if isinstance(data, Mapping):
+            return {k: v for k, v in data.items() if not str(k).startswith("_")}
+        return data
+
+
+class Timeouts(_Model):
+    """How long the server waits for a peer, in seconds."""
+
+    acse_s: Seconds = Field(30.0, description="for an association request or its answer")
+    dimse_s: Seconds = Field(30.0, description="for the rest of a message that has begun")
+    network_s: Seconds = Field(
+        600.0, description="without any traffic, before an idle association is aborted"
+    )
+
+
+class OperationInterval(_Model):
+    """Part of the day in which a source is asked; may pass midnight."""
+
+    start_time: TimeOfDay = Field((0, 0), description="[hour, minute], inclusive")
+    end_time: TimeOfDay = Field((23, 59), description="[hour, minute], inclusive")
+
+
+class DailyWindow(_Model):
+    """Part of each day whose bookings are read; may pass midnight."""
+
+    start_time: TimeOfDay = Field(description="[hour, minute], inclusive")
+    end_time: TimeOfDay = Field(description="[hour, minute], inclusive")
+
+
+class ScannerProfile(_Model):
+    """What holds for one scanner, by its calling AE title."""
+
+    ae_title: AETitle = Field(description="calling AE title of the scanner")
+    modalities: tuple[str, ...] = Field((), description="modalities it sees; all when empty")
+    stations: tuple[AETitle, ...] = Field(
+        (), description="scheduled station AE titles it sees; all when empty"
+    )
+    statuses: tuple[Status, ...] = Field((), description="statuses it sees; all when empty")
+    days_back: Days | None = Field(None, description="as days_back, for this scanner")
+    days_ahead: Days | None = Field(None, description="as days_ahead, for this scanner")
+    max_answers: Annotated[int, Field(ge=1, strict=True)] | None = Field(
+        None, description="as max_answers, for this scanner"
+    )
+    response_character_set: CharacterSet | None = Field(
+        None, description="character set of its answers wherever it holds every character"
+    )
+    mpps: Literal["strict", "lenient"] = Field(
+        "strict", description="lenient: faulty MPPS messages are kept and answered with a warning"
+    )
+    called_ae_titles: tuple[AETitle, ...] = Field(
+        (), description="AE titles it may call the server by; any when empty"
+    )
+
+
+class DataSource(_Model):
+    """Where bookings come from."""
+
+    name: str = Field(min_length=1, description="unique name; owner of its items")
+    type: str = Field(min_length=1, description="redcap, redcap_concussion, calpendo, csv, ...")
+    enabled: Flag = Field(True, description="false leaves the source out")
+    sync_interval: Seconds = Field(60.0, description="seconds between two fetches")
+    operation_interval: OperationInterval = Field(
+        OperationInterval(), description="part of the day in which it is asked"
+    )
+    config: dict[str, Any] = Field({}, description="settings of the source's type")
+    field_mapping: dict[str, Any] = Field({}, description="source fields to worklist fields")
+    window_mode: Literal["rolling", "today"] | None = Field(
+        None, description="calpendo: rolling window or the present day"
+    )
+    daily_window: DailyWindow | None = Field(
+        None, description="calpendo: part of each day; wins over window_mode"
+    )
+
+
+class ApiSettings(_Model):
+    """The REST API."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: Annotated[int, Field(ge=0, le=65535, strict=True)] = Field(8000, description="port")
+    cors_allowed_origins: tuple[str, ...] = Field((), description="origins of browser clients")
+    cors_allow_credentials: Flag = Field(False, description="allow credentials in CORS requests")
+    cors_allow_methods: tuple[str, ...] = Field(
+        ("GET", "POST", "PUT", "DELETE", "OPTIONS"), description="methods in CORS requests"
+    )
+    cors_allow_headers: tuple[str, ...] = Field(("*",), description="headers in CORS requests")
+
+
+class LogSettings(_Model):
+    """The log file; the terminal is always written."""
+
+    file: str | None = Field(None, description="path; none when absent")
+    max_bytes: Annotated[int, Field(ge=1000, strict=True)] = Field(
+        10_000_000, description="size at which it is rotated"
+    )
+    backups: Annotated[int, Field(ge=0, strict=True)] = Field(
+        5, description="old log files that are kept"
+    )
+
+
+class Config(_Model):
+    """Everything that may be configured."""
+
+    db_path: DatabasePath = Field(description="worklist database: file path or SQLAlchemy URL")
+    users_db_path: DatabasePath | None = Field(None, description="database of REST accounts")
+    db_echo: Flag = Field(False, description="log every SQL statement; on invented data only")
+    ae_title: AETitle = Field("MWL_SERVER", description="AE title of the server")
+    ip: str = Field("0.0.0.0", description="address to listen on")  # noqa: S104 - as published
+    port: Annotated[int, Field(ge=0, le=65535, strict=True)] = Field(
+        4242, description="port to listen on; 0 takes any free one"
+    )
+    allowed_aet: tuple[AETitle, ...] = Field(
+        (), description="calling AE titles that may connect; EVERY one when empty"
+    )
+    scanners: tuple[ScannerProfile, ...] = Field((), description="settings of single scanners")
+    maximum_associations: Annotated[int, Field(ge=1, strict=True)] = Field(
+        500, description="associations at the same time"
+    )
+    timeouts: Timeouts = Field(Timeouts(), description="how long the server waits for a peer")
+    hidden_statuses: tuple[Status, ...] = Field(
+        ("COMPLETED", "DISCONTINUED", "CANCELLED"),
+        description="not shown to a scanner unless its query names a status",
+    )
+    days_back: Days | None = Field(
+        None, description="days before today that a query without a date sees; all when absent"
+    )
+    days_ahead: Days | None = Field(
+        None, description="days after today that a query without a date sees; all when absent"
+    )
+    max_answers: Annotated[int, Field(ge=1, strict=True)] | None = Field(
+        None, description="items in one answer; all when absent"
+    )
+    response_character_set: CharacterSet | None = Field(
+        None, description="preferred character set of answers; the request's own when absent"
+    )
+    timezone: Annotated[str, AfterValidator(_time_zone)] | None = Field(
+        None, description="IANA zone of the scanner room; this machine's own when absent"
+    )
+    default_station_ae_title: AETitle | None = Field(
+        None, description="station of items that name none; open to every scanner when absent"
+    )
+    site: str | None = Field(None, description="site id; part of identifiers made here")
+    protocol: dict[str, str] | str | None = Field(
+        None, description="protocol name by site id; `mapping` names the coding scheme"
+    )
+    data_sources: tuple[DataSource, ...] = Field((), description="where bookings come from")
+    api: ApiSettings = Field(ApiSettings(), description="the REST API")
+    log: LogSettings = Field(LogSettings(), description="the log file")
+    db_update_interval: Seconds | None = Field(
+        None, description="deprecated: sync_interval of a data source"
+    )
+    operation_interval: OperationInterval | None = Field(
+        None, description="deprecated: operation_interval of a data source"
+    )
+    redcap2wl: dict[str, Any] | None = Field(
+        None, description="deprecated: field_mapping of a data source"
+    )
+    mri_visit_session_mapping: dict[str, Any] | None = Field(
+        None, description="accepted from published files; has no effect"
+    )
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Config:
+        for what, names in (
+            ("data_sources", [source.name for source in self.data_sources]),
+            ("scanners", [scanner.ae_title for scanner in self.scanners]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{what}: expected unique names, {', '.join(twice)} stands twice")
+        return self
