@@ -32,6 +32,10 @@ def zone(name: str | None) -> dt.tzinfo:
     if name is None:
         local = dt.datetime.now().astimezone().tzinfo
         return local if local is not None else dt.UTC
+    return _pytz_zone(name)
+
+
+def _pytz_zone(name: str) -> pytz.BaseTzInfo:
     try:
         return pytz.timezone(name)
     except pytz.UnknownTimeZoneError as error:
@@ -52,7 +56,7 @@ class SiteClock:
     def __init__(self, zone_name: str | None = None, now: Now = utc_now) -> None:
         self.zone_name = zone_name
         self.now = now
-        self._zone = zone(zone_name) if zone_name is not None else None
+        self._zone = _pytz_zone(zone_name) if zone_name is not None else None
 
     def local_now(self) -> dt.datetime:
         """The present instant as an aware wall-clock time of the site."""
@@ -68,10 +72,13 @@ class SiteClock:
         A time that happens twice in autumn is taken as the first of the two; one that the clocks
         skip in spring keeps its distance to the hour before.
         """
-        if self._zone is None or not hasattr(self._zone, "localize"):
-            return wall.astimezone(self._zone)
-        aware: dt.datetime = self._zone.localize(wall, is_dst=True)
-        return aware
+        if self._zone is None:
+            return wall.astimezone()
+        # Not by is_dst alone: in Ireland and Morocco the "daylight saving" time is the winter's
+        # or Ramadan's, so it says nothing about which of the two comes first.
+        either = [self._zone.localize(wall, is_dst=is_dst) for is_dst in (True, False)]
+        shown = [a for a in either if self._zone.normalize(a).replace(tzinfo=None) == wall]
+        return min(shown) if shown else max(either)
 
 
 def parse_date(text: str) -> dt.date:
