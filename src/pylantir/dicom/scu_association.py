@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -163,6 +164,7 @@ class RequestedAssociation:
         self._ae.acse_timeout = peer.timeout_s
         self._ae.dimse_timeout = peer.timeout_s
         self._ae.network_timeout = None  # a scanner may keep its association open and idle
+        self._asked_at_s = time.monotonic()
         self.association = self._associate(sop_classes)
         if not self.association.is_established:
             error = self._not_established()
@@ -217,20 +219,24 @@ class RequestedAssociation:
             ]
             reason = _CONTEXT_RESULTS.get(refused[0].result or 0, "") if refused else "not proposed"
             raise PeerError(f"{self.peer.address} does not offer {UID(sop_class).name}: {reason}")
-        self._witness.response = None
+        self.awaits_response()
         return self.association
 
     def awaits_response(self) -> None:
-        """Forget the last response, as another one is due."""
+        """Forget the last response, as another one is due from now on."""
         self._witness.response = None
+        self._asked_at_s = time.monotonic()
+
+    def _waited_in_vain(self) -> bool:
+        return time.monotonic() - self._asked_at_s >= self.peer.timeout_s
 
     def lost(self) -> PeerError:
         """Why there is no answer, or no association any more."""
         where, seen = self.peer.address, self._witness
         if seen.peer_abort is not None:
             return PeerError(f"{where} aborted the association: {_abort_words(*seen.peer_abort)}")
-        if seen.own_abort and seen.response is not None:
-            return PeerError(f"{where} sent an answer that breaks the DICOM protocol (PS3.7)")
+        if seen.own_abort and not self._waited_in_vain():
+            return PeerError(f"{where} sent an answer that breaks the DICOM protocol")
         if seen.own_abort:
             return PeerError(
                 f"{where} gave no answer within {self.peer.timeout_s:g} s; is the server busy?"
@@ -273,17 +279,20 @@ class RequestedAssociation:
         return self.lost()
 
     def _not_connected(self) -> PeerError:
+        unreachable = PeerError(
+            f"{self.peer.address} cannot be reached within {self.peer.timeout_s:g} s; "
+            "check the address and the firewall"
+        )
+        if self._waited_in_vain():
+            return unreachable
         # pynetdicom keeps the cause to itself, so ask once more and listen.
         address = (self.peer.host, self.peer.port)
         try:
-            socket.create_connection(address, timeout=min(self.peer.timeout_s, 1.0)).close()
+            socket.create_connection(address, timeout=self.peer.timeout_s).close()
         except ConnectionRefusedError:
             return PeerError(f"nothing listens on {self.peer.address}; is the server running?")
         except TimeoutError:
-            return PeerError(
-                f"{self.peer.address} cannot be reached within {self.peer.timeout_s:g} s; "
-                "check the address and the firewall"
-            )
+            return unreachable
         except OSError as error:
             return PeerError(f"cannot reach {self.peer.address}: {error.strerror or error}")
         return PeerError(f"{self.peer.address} did not take the connection; try again")
