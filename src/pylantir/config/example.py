@@ -53,7 +53,7 @@ def _problem(path: Path, message: str) -> ConfigurationError:
 
 def _example() -> dict[str, Any]:
     return {
-        "_comment": "Keys that begin with an underscore are comments. All keys: docs/configuration.md",
+        "_comment": "Keys that begin with _ are comments. All keys: docs/configuration.md",
         "db_path": str(data_folder() / "worklist.db"),
         "_comment_server": "What you type into the scanner console: AE title, address, port.",
         "ae_title": "MWL_SERVER",

@@ -270,5 +270,5 @@ class Source(ABC):
         """
         raise NotImplementedError
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most sources hold nothing
         """Let go of connections; called once, after the last fetch."""

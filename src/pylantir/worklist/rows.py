@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict
 from decimal import Decimal
@@ -106,6 +107,10 @@ _INVENTED_WEIGHT_LB = "100"
 UNNAMED_SOURCE = "published"
 """Source of rows that name none: REST and early releases wrote such rows."""
 
+_YEAR_OR_MONTH = re.compile(r"\d{4}(\d\d)?|\d{4}\.\d+")
+_CODED = re.compile(r"\d+(\.\d*)?")
+"""Early releases stored numbers as pandas wrote them: 2012.0, 1.0."""
+
 _DEFAULT_MODALITY = "MR"
 """The published release sends this for a row without modality."""
 
@@ -173,10 +178,9 @@ def _is_weight(kilograms: str, given: str) -> bool:
 def _forget_published_defaults(values: dict[str, Any]) -> None:
     if str(values.get("patient_weight_lb") or "").strip() == _INVENTED_WEIGHT_LB:
         values["patient_weight_lb"] = None
-    birth = str(values.get("patient_birth_date") or "").strip()
-    if birth.isdigit() and len(birth) in (4, 6):
+    if _YEAR_OR_MONTH.fullmatch(str(values.get("patient_birth_date") or "").strip()):
         values["patient_birth_date"] = None
-    if str(values.get("patient_sex") or "").strip().isdigit():
+    if _CODED.fullmatch(str(values.get("patient_sex") or "").strip()):
         values["patient_sex"] = None
     if not values.get("modality"):
         values["modality"] = _DEFAULT_MODALITY

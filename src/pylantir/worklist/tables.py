@@ -44,6 +44,9 @@ worklist_items = Table(
     Column("updated_at", Text),
     Column("version", Integer),
     Column("rejected_reason", Text),
+    Column("withdrawn_reason", Text),  # why its source took it back; empty when a person did
+    Column("missing_since", Text),  # first complete batch of its source that did not name it
+    Column("held_back", Text),  # JSON: what its source changed after a scanner had begun
     Index("ix_worklist_items_start", "scheduled_start_date", "scheduled_station_aetitle"),
     Index("ix_worklist_items_status", "performed_procedure_step_status"),
     Index("ix_worklist_items_patient_id", "patient_id"),
@@ -93,6 +96,62 @@ step_links = Table(
     Column("rule", Text, nullable=False),  # how it was linked; empty when it was not
     UniqueConstraint("sop_instance_uid", "position", name="ux_performed_step_links_position"),
     Index("ix_performed_step_links_item_id", "item_id"),
+)
+
+source_states = Table(
+    "source_states",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("cursor", Text),
+    Column("last_attempt", Text),
+    Column("last_success", Text),
+    Column("last_full", Text),  # newest comparison of everything in the window
+    Column("last_error", Text),
+    Column("failures", Integer, nullable=False),  # in a row
+    Column("next_run", Text),
+    Column("notes", Text),  # JSON list, of the newest batch
+)
+
+sync_runs = Table(
+    "sync_runs",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("source", String(255), nullable=False),
+    Column("started", Text, nullable=False),
+    Column("ended", Text, nullable=False),
+    Column("complete", Integer, nullable=False),
+    *(
+        Column(name, Integer, nullable=False)
+        for name in ("fetched", "created", "updated", "unchanged", "withdrawn", "rejected")
+    ),
+    Column("message", Text, nullable=False),
+    Index("ix_sync_runs_source", "source", "id"),
+)
+
+rejected_records = Table(
+    "rejected_records",
+    metadata,
+    Column("source", String(255), primary_key=True),
+    Column("record_id", String(255), primary_key=True),
+    Column("reasons", Text, nullable=False),  # for people: may hold what they typed
+    Column("first_seen", Text, nullable=False),
+    Column("last_seen", Text, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("source", String(255), nullable=False),
+    Column("record_id", String(255), nullable=False),
+    Column("sop_instance_uid", String(64), nullable=False),
+    Column("payload", Text, nullable=False),  # JSON
+    Column("created_at", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt", Text, nullable=False),
+    Column("last_error", Text, nullable=False),
+    Column("sent_at", Text),
+    Index("ix_outbox_source", "source", "sent_at"),
 )
 
 changes = Table(

@@ -28,7 +28,7 @@ institution_name admitting_diagnoses_description service_episode_id issuer_of_pa
 patient_weight_kg patient_size_m confidentiality_constraint patient_state special_needs
 pregnancy_status medical_alerts allergies additional_patient_history last_menstrual_date
 smoking_status ethnic_group patient_comments responsible_person barcode_value extras
-patient_name_key created_at updated_at rejected_reason
+patient_name_key created_at updated_at rejected_reason withdrawn_reason missing_since held_back
 """.split()
 
 _PUBLISHED = -1
@@ -48,6 +48,13 @@ def upgrade() -> None:
     op.execute(f"UPDATE worklist_items SET version = {_PUBLISHED}")
     _create_indexes()
     _create_step_tables()
+    _create_source_tables()
+    op.create_table(
+        "changes",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("version", sa.Integer, nullable=False),
+    )
+    op.execute("INSERT INTO changes (id, version) VALUES (1, 0)")
 
 
 def _create_indexes() -> None:
@@ -99,9 +106,51 @@ def _create_step_tables() -> None:
         ),
     )
     op.create_index("ix_performed_step_links_item_id", "performed_step_links", ["item_id"])
+
+
+def _create_source_tables() -> None:
     op.create_table(
-        "changes",
-        sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("version", sa.Integer, nullable=False),
+        "source_states",
+        sa.Column("name", sa.String(255), primary_key=True),
+        *(
+            sa.Column(name, sa.Text)
+            for name in ("cursor", "last_attempt", "last_success", "last_full", "last_error")
+        ),
+        sa.Column("failures", sa.Integer, nullable=False),
+        sa.Column("next_run", sa.Text),
+        sa.Column("notes", sa.Text),
     )
-    op.execute("INSERT INTO changes (id, version) VALUES (1, 0)")
+    counts = ("complete", "fetched", "created", "updated", "unchanged", "withdrawn", "rejected")
+    op.create_table(
+        "sync_runs",
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("source", sa.String(255), nullable=False),
+        sa.Column("started", sa.Text, nullable=False),
+        sa.Column("ended", sa.Text, nullable=False),
+        *(sa.Column(name, sa.Integer, nullable=False) for name in counts),
+        sa.Column("message", sa.Text, nullable=False),
+    )
+    op.create_index("ix_sync_runs_source", "sync_runs", ["source", "id"])
+    op.create_table(
+        "rejected_records",
+        sa.Column("source", sa.String(255), primary_key=True),
+        sa.Column("record_id", sa.String(255), primary_key=True),
+        *(
+            sa.Column(name, sa.Text, nullable=False)
+            for name in ("reasons", "first_seen", "last_seen")
+        ),
+    )
+    op.create_table(
+        "outbox",
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("source", sa.String(255), nullable=False),
+        sa.Column("record_id", sa.String(255), nullable=False),
+        sa.Column("sop_instance_uid", sa.String(64), nullable=False),
+        sa.Column("payload", sa.Text, nullable=False),
+        sa.Column("created_at", sa.Text, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("next_attempt", sa.Text, nullable=False),
+        sa.Column("last_error", sa.Text, nullable=False),
+        sa.Column("sent_at", sa.Text),
+    )
+    op.create_index("ix_outbox_source", "outbox", ["source", "sent_at"])

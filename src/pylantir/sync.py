@@ -1,0 +1,327 @@
+"""One round of a source: when to fetch, how a batch becomes the worklist.
+
+The network is drained before any lock is taken. A batch, its cursor and its report are one
+transaction. A source that fails never empties the list.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pylantir.errors import ConfigurationError, InvalidItem, SourceError, ValueProblem
+from pylantir.sources.base import Batch, BookingWindow, RejectedRecord, Source
+from pylantir.worklist.item import WorklistItem, make_item
+from pylantir.worklist.schedule import Known, Plan, apply_plan, known_items, plan_batch
+from pylantir.worklist.sources import (
+    SourceState,
+    SourceStore,
+    SyncRun,
+    days_ago,
+    note_rejections,
+    note_run,
+    reasons_text,
+    save_state,
+    state_of,
+)
+from pylantir.worklist.status import ItemStatus
+
+if TYPE_CHECKING:
+    from pylantir.clock import SiteClock
+    from pylantir.worklist.database import Database
+
+log = logging.getLogger(__name__)
+
+FULL_EVERY_DAYS = 1.0
+"""How often everything in the window is compared, to find what was deleted in silence."""
+
+_NOT_TO_SCAN = frozenset({ItemStatus.CANCELLED, ItemStatus.DISCONTINUED, ItemStatus.COMPLETED})
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What one round did, or would do.
+
+    Parameters
+    ----------
+    plan : Plan
+        Items created, changed, withdrawn, held back.
+    rejected : tuple of RejectedRecord
+        Records that are no bookings.
+    complete : bool
+        The batch covered all that it should.
+    frozen : bool
+        So much would have gone at once that nothing was withdrawn and the cursor stayed.
+    fetched : int
+        Records in the batch.
+    notes : tuple of str
+        What a person should know.
+    """
+
+    plan: Plan
+    rejected: tuple[RejectedRecord, ...]
+    complete: bool
+    frozen: bool
+    fetched: int
+    notes: tuple[str, ...]
+
+    @property
+    def summary(self) -> str:
+        """One line without any value of a record."""
+        plan = self.plan
+        words = (
+            f"{self.fetched} fetched, {len(plan.created)} created, {len(plan.changed)} changed, "
+            f"{plan.unchanged} unchanged, {len(plan.withdrawn)} withdrawn, "
+            f"{len(self.rejected)} rejected"
+        )
+        if plan.held_back:
+            words += f", {len(plan.held_back)} held back"
+        return words + ("" if self.complete else ", incomplete")
+
+
+class Synchronizer:
+    """Brings one source's bookings into the worklist.
+
+    Parameters
+    ----------
+    name : str
+        Name of the source; owner of its items.
+    source : Source
+        Where the bookings come from.
+    database : Database
+        The worklist.
+    clock : SiteClock
+        The clock on the wall.
+    days_ahead : int
+        How many days after today belong into the worklist.
+    """
+
+    def __init__(
+        self, name: str, source: Source, database: Database, clock: SiteClock, days_ahead: int
+    ) -> None:
+        self.name = name
+        self._source = source
+        self._database = database
+        self._clock = clock
+        self._days_ahead = days_ahead
+        self.states = SourceStore(database)
+
+    def run_once(
+        self, *, dry_run: bool = False, full: bool = False, accept_withdrawals: bool = False
+    ) -> SyncReport:
+        """Fetch once and apply what came.
+
+        Parameters
+        ----------
+        dry_run : bool
+            Only say what would be done.
+        full : bool
+            Compare everything in the window.
+        accept_withdrawals : bool
+            Withdraw however much would go at once: a person has looked.
+
+        Raises
+        ------
+        SourceError
+            The source failed; the worklist is as it was.
+        StoreError
+            The database failed; neither items nor cursor have moved.
+        """
+        began = self._clock.now()
+        state = self.states.state(self.name)
+        window = self._window(state, began, full)
+        batch = self._source.fetch(window)
+        items, withdrawn, rejected = self._items(batch)
+        plan = self._plan(batch, items, withdrawn, rejected, window)
+        self._confirm(plan, batch)
+        frozen = plan.is_mass_withdrawal and not accept_withdrawals
+        report = SyncReport(
+            plan, tuple(rejected), batch.complete, frozen, len(batch.records), batch.notes
+        )
+        if not dry_run:
+            self._apply(report, batch, window, began)
+        return report
+
+    def _window(self, state: SourceState, now: dt.datetime, full: bool) -> BookingWindow:
+        today = self._clock.today()
+        since_full = days_ago(state, now)
+        return BookingWindow(
+            now=now,
+            cursor=state.cursor or None,
+            first_day=today - dt.timedelta(days=1),
+            last_day=today + dt.timedelta(days=self._days_ahead),
+            full=full or since_full is None or since_full >= FULL_EVERY_DAYS,
+        )
+
+    def _items(
+        self, batch: Batch
+    ) -> tuple[list[WorklistItem], dict[str, str], list[RejectedRecord]]:
+        items: dict[str, WorklistItem] = {}
+        withdrawn: dict[str, str] = {}
+        rejected = list(batch.rejected)
+        for record in batch.records:
+            if record.withdrawn:
+                withdrawn[record.record_id] = record.withdrawn
+                continue
+            try:
+                item = make_item(
+                    self._source.values_of(record),
+                    data_source=self.name,
+                    source_record_id=_checked_id(record.record_id),
+                    authority=self._source.authority,
+                )
+            except InvalidItem as error:
+                rejected.append(RejectedRecord(record.record_id, error.problems))
+                continue
+            if item.status in _NOT_TO_SCAN:
+                withdrawn[record.record_id] = f"its source says {item.status}"
+            else:
+                items[record.record_id] = _as_scheduled(item)
+        return list(items.values()), withdrawn, rejected
+
+    def _plan(
+        self,
+        batch: Batch,
+        items: Sequence[WorklistItem],
+        withdrawn: Mapping[str, str],
+        rejected: Sequence[RejectedRecord],
+        window: BookingWindow,
+    ) -> Plan:
+        def covers(item: WorklistItem) -> bool:
+            day = item.scheduled_procedure_step_start_date
+            return batch.scope.covers(item.source_record_id, day)
+
+        with self._database.read() as connection:
+            known = known_items(connection, self.name)
+        return plan_batch(
+            known,
+            items,
+            withdrawn,
+            [record.record_id for record in rejected],
+            covers if batch.complete else None,
+            window.first_day,
+        )
+
+    def _confirm(self, plan: Plan, batch: Batch) -> None:
+        """Withdraw what is missing for certain: by its scope, by its source, or a second time."""
+        if not plan.missing:
+            return
+        gone = self._gone(plan.missing, batch)
+        plan.withdrawn += [(each, "no longer at its source") for each in gone]
+        plan.missing = [each for each in plan.missing if each not in gone]
+
+    def _gone(self, missing: Sequence[Known], batch: Batch) -> list[Known]:
+        if batch.scope.certain:
+            return list(missing)
+        try:
+            there = self._source.still_there([each.item.source_record_id for each in missing])
+        except NotImplementedError:
+            return [each for each in missing if each.missing_since]
+        except SourceError as error:
+            log.debug("source %s: cannot confirm: %s", self.name, error.for_log)
+            return []
+        return [each for each in missing if each.item.source_record_id not in there]
+
+    def _apply(
+        self, report: SyncReport, batch: Batch, window: BookingWindow, began: dt.datetime
+    ) -> None:
+        plan = report.plan
+        if report.frozen:
+            plan.missing += [each for each, _ in plan.withdrawn]
+            plan.withdrawn = []
+        ended = _stamp(self._clock.now())
+        with self._database.write() as connection:
+            apply_plan(connection, plan, ended)
+            present = state_of(connection, self.name)
+            moves = batch.complete and not report.frozen
+            note_rejections(
+                connection,
+                self.name,
+                {r.record_id: reasons_text(r.problems) for r in report.rejected},
+                self._readable(batch, report),
+                ended,
+            )
+            run = _run(self.name, report, _stamp(began), ended)
+            note_run(connection, run)
+            save_state(
+                connection,
+                replace(
+                    present,
+                    cursor=(batch.next_cursor or "") if moves else present.cursor,
+                    last_attempt=ended,
+                    last_success=ended,
+                    last_full=ended if window.full and moves else present.last_full,
+                    last_error="",
+                    failures=0,
+                    notes=(*batch.notes, *([_FROZEN] if report.frozen else [])),
+                ),
+            )
+
+    @staticmethod
+    def _readable(batch: Batch, report: SyncReport) -> set[str]:
+        rejected = {record.record_id for record in report.rejected}
+        return {record.record_id for record in batch.records} - rejected
+
+    def note_failure(self, error: SourceError | ConfigurationError, next_run: str) -> int:
+        """Remember that a round failed; returns how many have in a row."""
+        stamp = _stamp(self._clock.now())
+        with self._database.write() as connection:
+            present = state_of(connection, self.name)
+            failures = present.failures + 1
+            save_state(
+                connection,
+                replace(
+                    present,
+                    last_attempt=stamp,
+                    last_error=str(error),
+                    failures=failures,
+                    next_run=next_run,
+                ),
+            )
+        return failures
+
+
+_FROZEN = (
+    "more than a quarter of the scheduled bookings would vanish at once, so nothing was withdrawn; "
+    "look at the source, then: pylantir sync --source NAME --accept-withdrawals"
+)
+
+
+def _checked_id(record_id: str) -> str:
+    if not record_id or len(record_id) > 255 or not record_id.isprintable():
+        problem = ValueProblem(
+            "record id", record_id[:80], "expected 1 to 255 printable characters"
+        )
+        raise InvalidItem([problem])
+    return record_id
+
+
+def _as_scheduled(item: WorklistItem) -> WorklistItem:
+    """A source does not know what a scanner has begun."""
+    if item.status is ItemStatus.IN_PROGRESS:
+        return replace(item, status=ItemStatus.SCHEDULED)
+    return item
+
+
+def _run(name: str, report: SyncReport, started: str, ended: str) -> SyncRun:
+    plan = report.plan
+    return SyncRun(
+        source=name,
+        started=started,
+        ended=ended,
+        complete=report.complete,
+        fetched=report.fetched,
+        created=len(plan.created),
+        updated=len(plan.changed),
+        unchanged=plan.unchanged,
+        withdrawn=len(plan.withdrawn),
+        rejected=len(report.rejected),
+        message=_FROZEN if report.frozen else "",
+    )
+
+
+def _stamp(now: dt.datetime) -> str:
+    return now.isoformat(timespec="milliseconds")

@@ -1,0 +1,251 @@
+"""What a batch of a source does to the worklist: created, changed, withdrawn, held back.
+
+The source owns the schedule, the scanner owns progress. An item is named by its source and the
+source's own key; it keeps its row and its Study Instance UID for ever. What a scanner has begun is
+not changed: the source's new values are held back and shown to people.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Connection, select
+
+from pylantir.worklist.item import WorklistItem
+from pylantir.worklist.plain import plain_item
+from pylantir.worklist.rows import item_of, row_of
+from pylantir.worklist.status import SCHEDULED_STATUSES, ItemStatus
+from pylantir.worklist.store import next_version
+from pylantir.worklist.tables import worklist_items
+
+_table = worklist_items
+
+GUARD_SHARE = 0.25
+GUARD_NUMBER = 3
+"""More than this share and more than this number at once: nothing is withdrawn (mass vanishing)."""
+
+Covers = Callable[[WorklistItem], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An item of the source as it stands, with what is remembered about it."""
+
+    item: WorklistItem
+    withdrawn_reason: str
+    missing_since: str
+    held_back: str
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether no scanner has begun it and nobody has cancelled it."""
+        return self.item.status in SCHEDULED_STATUSES
+
+
+@dataclass(slots=True)
+class Plan:
+    """What would be done, before it is done.
+
+    Parameters
+    ----------
+    created, changed : list of WorklistItem
+        New items, and items with their new values.
+    unchanged : int
+        Items that are as the source says.
+    withdrawn : list of (Known, str)
+        Scheduled items to cancel, each with the reason.
+    missing : list of Known
+        Scheduled items that a complete batch does not name, not yet confirmed.
+    back : list of Known
+        Items that were missing and are there again.
+    held_back : list of (Known, str)
+        Begun items whose source has changed them, with the new values as JSON.
+    scheduled : int
+        Scheduled items of the source before the batch.
+    """
+
+    created: list[WorklistItem] = field(default_factory=list)
+    changed: list[WorklistItem] = field(default_factory=list)
+    unchanged: int = 0
+    withdrawn: list[tuple[Known, str]] = field(default_factory=list)
+    missing: list[Known] = field(default_factory=list)
+    back: list[Known] = field(default_factory=list)
+    held_back: list[tuple[Known, str]] = field(default_factory=list)
+    scheduled: int = 0
+
+    @property
+    def is_mass_withdrawal(self) -> bool:
+        """Whether so much would go at once that a person should look first."""
+        gone = len(self.withdrawn)
+        return gone > GUARD_NUMBER and gone > GUARD_SHARE * self.scheduled
+
+
+def known_items(connection: Connection, source: str) -> dict[str, Known]:
+    """Every served item of a source by its record id."""
+    statement = select(_table).where(
+        _table.c.data_source == source, _table.c.version > 0, _table.c.rejected_reason.is_(None)
+    )
+    return {
+        row["source_record_id"]: Known(
+            item_of(row),
+            row["withdrawn_reason"] or "",
+            row["missing_since"] or "",
+            row["held_back"] or "",
+        )
+        for row in connection.execute(statement).mappings()
+    }
+
+
+def plan_batch(
+    known: Mapping[str, Known],
+    items: Sequence[WorklistItem],
+    withdrawn: Mapping[str, str],
+    rejected: Iterable[str],
+    covers: Covers | None,
+    first_day: dt.date,
+) -> Plan:
+    """Compare a batch with the worklist.
+
+    Parameters
+    ----------
+    known : mapping
+        The source's items as they stand.
+    items : sequence of WorklistItem
+        Bookings that the batch names.
+    withdrawn : mapping
+        Record id to reason, of bookings that the source says must not be scanned.
+    rejected : iterable of str
+        Record ids that the batch names but that cannot be read: what stands for them stays.
+    covers : callable or None
+        Whether an item belongs to what the batch covers completely; nothing for a partial batch.
+    first_day : date
+        Older items that nobody has scanned do not count as scheduled.
+    """
+    plan = Plan(scheduled=sum(_counts(each, first_day) for each in known.values()))
+    for item in items:
+        _plan_item(plan, known.get(item.source_record_id), item)
+    for record_id, reason in withdrawn.items():
+        present = known.get(record_id)
+        if present is not None and present.is_scheduled:
+            plan.withdrawn.append((present, reason))
+    named = {item.source_record_id for item in items} | set(withdrawn) | set(rejected)
+    if covers is not None:
+        for record_id, each in known.items():
+            if record_id not in named and each.is_scheduled and covers(each.item):
+                plan.missing.append(each)
+    return plan
+
+
+def _counts(each: Known, first_day: dt.date) -> bool:
+    return each.is_scheduled and each.item.scheduled_procedure_step_start_date >= first_day
+
+
+def _plan_item(plan: Plan, present: Known | None, item: WorklistItem) -> None:
+    if present is None:
+        plan.created.append(item)
+        return
+    if present.missing_since:
+        plan.back.append(present)
+    old = present.item
+    merged = _with_schedule(present, item)
+    if merged.content() == old.content():
+        plan.unchanged += 1
+        if present.held_back:
+            plan.held_back.append((present, ""))
+    elif present.is_scheduled or old.status is ItemStatus.CANCELLED:
+        plan.changed.append(merged)
+    else:
+        changes = _differences(old, merged)
+        if changes == present.held_back:
+            plan.unchanged += 1
+        else:
+            plan.held_back.append((present, changes))
+
+
+def _with_schedule(present: Known, item: WorklistItem) -> WorklistItem:
+    """The source's values on the row that the booking has."""
+    old = present.item
+    merged = replace(
+        item,
+        item_id=old.item_id,
+        version=old.version,
+        status=old.status,
+        study_instance_uid=old.study_instance_uid,
+        requested_procedure_id=old.requested_procedure_id,
+        scheduled_procedure_step_id=old.scheduled_procedure_step_id,
+        study_date=old.study_date,
+        study_time=old.study_time,
+    )
+    revived = old.status is ItemStatus.CANCELLED and (
+        present.withdrawn_reason or merged.content() != old.content()
+    )
+    return replace(merged, status=item.status) if revived else merged
+
+
+def _differences(old: WorklistItem, new: WorklistItem) -> str:
+    """New values under their published names, as JSON with sorted keys."""
+    before, after = plain_item(old), plain_item(new)
+    changed = {name: value for name, value in after.items() if before[name] != value}
+    return json.dumps(changed, ensure_ascii=False, sort_keys=True, default=str)
+
+
+def apply_plan(connection: Connection, plan: Plan, stamp: str) -> None:
+    """Do what the plan says, inside a write transaction."""
+    for item in plan.created:
+        _insert(connection, item, stamp)
+    for item in plan.changed:
+        _change(connection, item, stamp)
+    for each, reason in plan.withdrawn:
+        values = {
+            "performed_procedure_step_status": ItemStatus.CANCELLED.value,
+            "withdrawn_reason": reason,
+            "missing_since": None,
+            "updated_at": stamp,
+        }
+        _set(connection, each, values | {"version": next_version(connection)})
+    # What follows is bookkeeping: no scanner sees it, so the version stays.
+    for each in plan.missing:
+        if not each.missing_since:
+            _set(connection, each, {"missing_since": stamp})
+    for each in plan.back:
+        _set(connection, each, {"missing_since": None})
+    for each, changes in plan.held_back:
+        _set(connection, each, {"held_back": changes or None})
+
+
+def _insert(connection: Connection, item: WorklistItem, stamp: str) -> None:
+    """Insert, over a rejected row of the same identity where there is one."""
+    values = row_of(item) | {"version": next_version(connection), "updated_at": stamp}
+    same = (_table.c.data_source == item.data_source) & (
+        _table.c.source_record_id == item.source_record_id
+    )
+    updated = connection.execute(_table.update().where(same).values(values))
+    if updated.rowcount == 0:
+        connection.execute(_table.insert().values(values | {"created_at": stamp}))
+
+
+def _change(connection: Connection, item: WorklistItem, stamp: str) -> None:
+    values = row_of(item) | {
+        "version": next_version(connection),
+        "updated_at": stamp,
+        "withdrawn_reason": None,
+        "missing_since": None,
+        "held_back": None,
+    }
+    # A scanner may have begun it since the plan was made; then the next batch holds it back.
+    connection.execute(
+        _table.update()
+        .where(_table.c.id == item.item_id, _table.c.version == item.version)
+        .values(values)
+    )
+
+
+def _set(connection: Connection, each: Known, values: Mapping[str, object]) -> None:
+    connection.execute(
+        _table.update()
+        .where(_table.c.id == each.item.item_id, _table.c.version == each.item.version)
+        .values(dict(values))
+    )
