@@ -11,10 +11,29 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pylantir import clock
+from pylantir.worklist.measures import as_text, decimal, pounds, raw_text, size_m, weight_kg
+
+__all__ = [
+    "MAX_CHARACTERS",
+    "Code",
+    "Parser",
+    "codes",
+    "date",
+    "decimal",
+    "parser_for",
+    "patient_sex",
+    "person_name",
+    "pounds",
+    "pregnancy_status",
+    "size_m",
+    "text",
+    "time",
+    "uid",
+    "weight_kg",
+]
 
 MAX_CHARACTERS = {
     "AE": 16,
@@ -28,12 +47,11 @@ MAX_CHARACTERS = {
 }
 """Longest value in characters (not bytes), PS3.5 Table 6.2-1. UT and UC are bounded by us."""
 
-_POUNDS_PER_KILOGRAM = Decimal("2.2046226218")
-_WEIGHT_KG = (Decimal("0.2"), Decimal(650))
-_SIZE_M = (Decimal("0.2"), Decimal(3))
+_AS = re.compile(r"[0-9]{3}[DWMY]")
+_DT = re.compile(r"([0-9]{4}|[0-9]{6}|[0-9]{8}([0-9.]+)?)([+-](0[0-9]|1[0-4])[0-5][0-9])?")
+_UR = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")
 _CS = re.compile(r"[A-Z0-9_ ]+")
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
-_QUANTITY = re.compile(r"\s*([0-9]+(?:[.,][0-9]+)?)\s*([A-Za-z]*)\.?\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +90,7 @@ def text(value: str, vr: str) -> str:
     if "\\" in value and not long_text:
         raise ValueError("expected no backslash (it separates values in DICOM)")
     if vr == "CS":
-        value = value.upper()
+        value = value.upper() if value.isascii() else value
         if value and not _CS.fullmatch(value):
             raise ValueError("expected only A-Z, 0-9, space and underscore")
     if vr == "AE" and not value.isascii():
@@ -141,7 +159,7 @@ def date(value: object) -> dt.date | None:
         return value.date()
     if isinstance(value, dt.date):
         return value
-    stripped = _as_text(value)
+    stripped = as_text(value)
     return clock.parse_date(stripped) if stripped else None
 
 
@@ -151,82 +169,8 @@ def time(value: object) -> dt.time | None:
         return value.time()
     if isinstance(value, dt.time):
         return value
-    stripped = _as_text(value)
+    stripped = as_text(value)
     return clock.parse_time(stripped) if stripped else None
-
-
-def decimal(value: object) -> Decimal | None:
-    """A decimal number that fits DS (16 characters), or nothing when empty.
-
-    Raises
-    ------
-    ValueError
-        Not a finite number.
-    """
-    shown = _as_text(value)
-    if not shown:
-        return None
-    try:
-        number = Decimal(shown)
-    except InvalidOperation:
-        raise ValueError("expected a number") from None
-    if not number.is_finite():
-        raise ValueError("expected a finite number")
-    return number
-
-
-def weight_kg(value: object, default_unit: str = "kg") -> Decimal | None:
-    """Body weight in kilograms, rounded to 10 g; a unit in the text beats the default one.
-
-    Raises
-    ------
-    ValueError
-        Not a weight, an unknown unit, or outside 0.2 to 650 kg.
-    """
-    amount, unit = _quantity(value, default_unit, "a weight such as 72.5 or 160 lb")
-    if amount is None:
-        return None
-    if unit in ("lb", "lbs", "pound", "pounds"):
-        amount /= _POUNDS_PER_KILOGRAM
-    elif unit in ("g", "gram", "grams"):
-        amount /= 1000
-    elif unit not in ("kg", "kgs", "kilogram", "kilograms"):
-        raise ValueError("expected a weight in kg or lb")
-    return _within(amount, _WEIGHT_KG, "kg")
-
-
-def size_m(value: object) -> Decimal | None:
-    """Body size in metres; centimetres are accepted when the text says so."""
-    amount, unit = _quantity(value, "m", "a size such as 1.72")
-    if amount is None:
-        return None
-    if unit == "cm":
-        amount /= 100
-    elif unit != "m":
-        raise ValueError("expected a size in m or cm")
-    return _within(amount, _SIZE_M, "m")
-
-
-def _quantity(value: object, default_unit: str, expected: str) -> tuple[Decimal | None, str]:
-    shown = _as_text(value)
-    if not shown:
-        return None, default_unit
-    match = _QUANTITY.fullmatch(shown)
-    if match is None:
-        raise ValueError(f"expected {expected}")
-    return Decimal(match[1].replace(",", ".")), (match[2] or default_unit).lower()
-
-
-def _within(amount: Decimal, bounds: tuple[Decimal, Decimal], unit: str) -> Decimal:
-    if not bounds[0] <= amount <= bounds[1]:
-        raise ValueError(f"expected between {bounds[0]} and {bounds[1]} {unit}")
-    rounded = amount.quantize(Decimal("0.01")).normalize()
-    return rounded.quantize(Decimal(1)) if rounded == rounded.to_integral() else rounded
-
-
-def pounds(kilograms: Decimal) -> str:
-    """A weight in kilograms as pounds with one decimal, for clients that expect pounds."""
-    return f"{(kilograms * _POUNDS_PER_KILOGRAM).quantize(Decimal('0.1'))}"
 
 
 _SEX = {
@@ -240,14 +184,14 @@ _SEX = {
 def patient_sex(value: object) -> str:
     """Patient's Sex: M, F, O, or empty when unknown (PS3.3 C.2.2)."""
     try:
-        return _SEX[_as_text(value).upper()]
+        return _SEX[as_text(value).upper()]
     except KeyError:
         raise ValueError("expected M, F, O, or empty when unknown") from None
 
 
 def pregnancy_status(value: object) -> int | None:
     """Pregnancy Status: 1 no, 2 possibly, 3 definitely, 4 unknown (PS3.3 C.2.4)."""
-    shown = _as_text(value)
+    shown = as_text(value)
     if not shown:
         return None
     if shown not in ("1", "2", "3", "4"):
@@ -292,20 +236,12 @@ def _code(item: object) -> Code:
     parts: dict[str, str] = {}
     for name, keyword, vr in _CODE_FIELDS:
         try:
-            parts[name] = text(_as_text(item.get(name, item.get(keyword, ""))), vr)
+            parts[name] = text(as_text(item.get(name, item.get(keyword, ""))), vr)
         except ValueError as error:
             raise ValueError(f"code {name}: {error}") from None
     if not parts["value"] or not parts["scheme"]:
         raise ValueError("expected a code with a value and a coding scheme designator")
     return Code(**parts)
-
-
-def _as_text(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip(" \0\t\r\n")
 
 
 Parser = Callable[[Any], Any]
@@ -323,17 +259,15 @@ def parser_for(name: str, vr: str, *, multiple: bool) -> Parser:
 
 
 def _text_parser(vr: str) -> Parser:
-    return lambda value: text("" if value is None else str(value), vr)
+    return lambda value: text(raw_text(value), vr)
 
 
 def _many(single: Parser) -> Parser:
     def parse(value: object) -> tuple[Any, ...]:
-        if value is None:
-            return ()
         if isinstance(value, str):
             value = value.split("\\")
-        if not isinstance(value, Sequence):
-            raise ValueError("expected one value or a list of values")
+        elif not isinstance(value, Sequence) or isinstance(value, bytes):
+            value = (value,)
         return tuple(parsed for item in value if (parsed := single(item)) not in (None, ""))
 
     return parse
@@ -341,27 +275,55 @@ def _many(single: Parser) -> Parser:
 
 def _integer(low: int, high: int) -> Parser:
     def parse(value: object) -> int | None:
-        shown = _as_text(value)
+        shown = as_text(value)
         if not shown:
             return None
-        if not re.fullmatch(r"[+-]?[0-9]{1,11}", shown) or not low <= int(shown) <= high:
+        if not re.fullmatch(r"[+-]?[0-9]{1,20}", shown) or not low <= int(shown) <= high:
             raise ValueError(f"expected a whole number between {low} and {high}")
         return int(shown)
 
     return parse
 
 
+def _syntax(vr: str, pattern: re.Pattern[str], expected: str) -> Parser:
+    def parse(value: object) -> str:
+        shown = text(raw_text(value), vr)
+        if shown and not pattern.fullmatch(shown):
+            raise ValueError(f"expected {expected}")
+        return shown
+
+    return parse
+
+
+_DATE_TIME_SYNTAX = _syntax("DT", _DT, "a date and time as YYYYMMDDHHMMSS.FFFFFF+ZZXX")
+
+
+def _date_time(value: object) -> str:
+    """A date and time as a scanner gets it; what is missing at the end is unknown."""
+    shown: str = _DATE_TIME_SYNTAX(value)
+    moment = shown.partition("+")[0].partition("-")[0]
+    day, time_of_day = moment[:8], moment[8:]
+    if day:
+        clock.parse_date(day + "0101"[len(day) - 4 :])
+    if time_of_day:
+        clock.parse_time(time_of_day)
+    return shown
+
+
 _PRIORITIES = {"STAT", "HIGH", "ROUTINE", "MEDIUM", "LOW"}
 
 
 def _priority(value: object) -> str:
-    shown = text(_as_text(value), "SH")
+    shown = text(as_text(value), "SH")
     return shown.upper() if shown.upper() in _PRIORITIES else shown
 
 
 _BY_VR: dict[str, Parser] = {
-    "PN": lambda value: person_name("" if value is None else str(value)),
-    "UI": lambda value: uid("" if value is None else str(value)),
+    "PN": lambda value: person_name(raw_text(value)),
+    "UI": lambda value: uid(raw_text(value)),
+    "AS": _syntax("AS", _AS, "an age such as 018M or 034Y"),
+    "DT": _date_time,
+    "UR": _syntax("UR", _UR, "a URI"),
     "DA": date,
     "TM": time,
     "DS": decimal,
@@ -370,6 +332,8 @@ _BY_VR: dict[str, Parser] = {
     "UL": _integer(0, 2**32 - 1),
     "SS": _integer(-(2**15), 2**15 - 1),
     "SL": _integer(-(2**31), 2**31 - 1),
+    "UV": _integer(0, 2**64 - 1),
+    "SV": _integer(-(2**63), 2**63 - 1),
     "SQ": codes,
 }
 _BY_FIELD: dict[str, Parser] = {
