@@ -20,7 +20,7 @@ from pylantir.errors import InvalidItem, ValueProblem
 from pylantir.worklist import identity
 from pylantir.worklist.attributes import BY_KEYWORD, BY_NAME, FIELDS, Attribute, attribute_named
 from pylantir.worklist.status import ItemStatus, parse_status
-from pylantir.worklist.values import Code, Parser, parser_for, text, weight_kg
+from pylantir.worklist.values import Code, Parser, parser_for, pounds, text, weight_kg
 
 NO_EXTRAS: Mapping[str, Any] = MappingProxyType({})
 
@@ -131,6 +131,12 @@ class WorklistItem:
 _BOOKKEEPING = ("item_id", "version")
 _CONTENT = tuple(f.name for f in fields(WorklistItem) if f.name not in _BOOKKEEPING)
 
+_IDENTIFIERS = {
+    "study_instance_uid": identity.study_instance_uid,
+    "requested_procedure_id": identity.requested_procedure_id,
+    "scheduled_procedure_step_id": identity.scheduled_procedure_step_id,
+}
+
 _PUBLISHED_ONLY = {
     "patient_weight_lb": "weight in pounds",
     "protocol_name": "protocol code and step description",
@@ -190,6 +196,9 @@ def make_item(
 def change_item(item: WorklistItem, values: Mapping[str, Any]) -> WorklistItem:
     """The item with some values changed; its identity, number and version stay.
 
+    Identifiers stay as well when they are emptied. Names of the published release that repeat
+    what the item says change nothing; with another value they replace what stands for them.
+
     Raises
     ------
     InvalidItem
@@ -198,12 +207,41 @@ def change_item(item: WorklistItem, values: Mapping[str, Any]) -> WorklistItem:
     kept = {name: getattr(item, name) for name in BY_NAME}
     named = {a.name: v for n, v in values.items() if (a := attribute_named(n)) is not None}
     others = {n: v for n, v in values.items() if attribute_named(n) is None}
+    named = {n: v for n, v in named.items() if n not in _IDENTIFIERS or not _is_empty(v)}
+    _make_way(item, kept, others)
     made = make_item(
         {**item.extras, **kept, **named, **others},
         data_source=item.data_source,
         source_record_id=item.source_record_id,
     )
     return replace(made, item_id=item.item_id, version=item.version)
+
+
+def published_protocol(item: WorklistItem) -> tuple[str, str]:
+    """Protocol name and coding scheme as the published release keeps them."""
+    if item.scheduled_protocol_codes:
+        code = item.scheduled_protocol_codes[0]
+        return code.value, code.scheme
+    return item.scheduled_procedure_step_description, ""
+
+
+def _make_way(item: WorklistItem, kept: dict[str, Any], others: dict[str, Any]) -> None:
+    """Drop from `kept` what published names in `others` replace."""
+    weight = item.patient_weight_kg
+    if "patient_weight_lb" in others and (
+        weight is None or str(others["patient_weight_lb"]).strip() != pounds(weight)
+    ):
+        del kept["patient_weight_kg"]
+    present = published_protocol(item)
+    protocol = str(others.get("protocol_name", present[0]) or "").strip()
+    scheme = str(others.get("hisris_coding_designator", present[1]) or "").strip()
+    if (protocol, scheme) == present:
+        others.pop("protocol_name", None)
+        return
+    others |= {"protocol_name": protocol, "hisris_coding_designator": scheme}
+    del kept["scheduled_protocol_codes"]
+    if item.scheduled_procedure_step_description == present[0]:
+        del kept["scheduled_procedure_step_description"]
 
 
 def _sort_values(
@@ -281,11 +319,7 @@ def _read_published(
 
 def _complete(parsed: dict[str, Any], origin: tuple[str, str, str]) -> None:
     """Fill what Table K.6-1 wants with a value and what can be known without guessing."""
-    for name, make in (
-        ("study_instance_uid", identity.study_instance_uid),
-        ("requested_procedure_id", identity.requested_procedure_id),
-        ("scheduled_procedure_step_id", identity.scheduled_procedure_step_id),
-    ):
+    for name, make in _IDENTIFIERS.items():
         if not parsed.get(name):
             parsed[name] = make(*origin)
     step, procedure = "scheduled_procedure_step_description", "requested_procedure_description"
