@@ -13,6 +13,7 @@ from typing import Any
 from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_dict, tag_for_keyword
 
 from pylantir import clock
+from pylantir.worklist.attributes import STEP_SEQUENCE_TAG
 from pylantir.worklist.values import decimal, parser_for
 
 _MAX_DEPTH = 5
@@ -21,7 +22,7 @@ _NOT_TEXT = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN", "AT", "FL", "FD
 
 def is_keyword(name: str) -> bool:
     """Whether the DICOM dictionary knows the keyword."""
-    return tag_for_keyword(name) is not None
+    return bool(name) and tag_for_keyword(name) is not None  # retired tags have no keyword
 
 
 def nearest_keyword(name: str) -> str:
@@ -38,12 +39,14 @@ def parse_extra(keyword: str, value: object, depth: int = 0) -> Any:
     ValueError
         Unknown keyword, binary VR, a value that does not fit its VR, or sequences nested too deep.
     """
-    tag = tag_for_keyword(keyword)
+    tag = tag_for_keyword(keyword) if keyword else None
     if tag is None:
         near = nearest_keyword(keyword)
         raise ValueError("expected a DICOM keyword" + (f" (did you mean {near}?)" if near else ""))
     if tag < 0x0008_0000 or keyword == "SpecificCharacterSet":
         raise ValueError("expected an attribute of a data set, not of its encoding")
+    if tag == STEP_SEQUENCE_TAG:
+        raise ValueError("expected the attributes of the scheduled step beside the others")
     vr = dictionary_VR(tag).split(" or ")[0]
     if vr in _NOT_TEXT:
         raise ValueError(f"expected a text, number or sequence attribute, {keyword} is {vr}")
