@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pylantir.errors import ConfigurationError, InvalidItem, SourceError, ValueProblem
+from pylantir.errors import InvalidItem, SourceError, ValueProblem
 from pylantir.sources.base import Batch, BookingWindow, RejectedRecord, Source
 from pylantir.worklist.item import WorklistItem, make_item
 from pylantir.worklist.schedule import Known, Plan, apply_plan, known_items, plan_batch
@@ -69,6 +70,20 @@ class SyncReport:
     notes: tuple[str, ...]
 
     @property
+    def says_something(self) -> bool:
+        """Whether anything is different from the round before."""
+        plan = self.plan
+        return bool(
+            plan.created
+            or plan.changed
+            or plan.withdrawn
+            or plan.held_back
+            or self.rejected
+            or self.frozen
+            or not self.complete
+        )
+
+    @property
     def summary(self) -> str:
         """One line without any value of a record."""
         plan = self.plan
@@ -95,19 +110,15 @@ class Synchronizer:
         The worklist.
     clock : SiteClock
         The clock on the wall.
-    days_ahead : int
-        How many days after today belong into the worklist.
     """
 
-    def __init__(
-        self, name: str, source: Source, database: Database, clock: SiteClock, days_ahead: int
-    ) -> None:
+    def __init__(self, name: str, source: Source, database: Database, clock: SiteClock) -> None:
         self.name = name
         self._source = source
         self._database = database
         self._clock = clock
-        self._days_ahead = days_ahead
         self.states = SourceStore(database)
+        self.stopping = threading.Event()
 
     def run_once(
         self, *, dry_run: bool = False, full: bool = False, accept_withdrawals: bool = False
@@ -141,7 +152,7 @@ class Synchronizer:
         report = SyncReport(
             plan, tuple(rejected), batch.complete, frozen, len(batch.records), batch.notes
         )
-        if not dry_run:
+        if not dry_run and not self.stopping.is_set():
             self._apply(report, batch, window, began)
         return report
 
@@ -152,7 +163,7 @@ class Synchronizer:
             now=now,
             cursor=state.cursor or None,
             first_day=today - dt.timedelta(days=1),
-            last_day=today + dt.timedelta(days=self._days_ahead),
+            last_day=today + dt.timedelta(days=self._source.days_ahead),
             full=full or since_full is None or since_full >= FULL_EVERY_DAYS,
         )
 
@@ -244,8 +255,8 @@ class Synchronizer:
                 self._readable(batch, report),
                 ended,
             )
-            run = _run(self.name, report, _stamp(began), ended)
-            note_run(connection, run)
+            if report.says_something:
+                note_run(connection, _run(self.name, report, _stamp(began), ended))
             save_state(
                 connection,
                 replace(
@@ -264,24 +275,6 @@ class Synchronizer:
     def _readable(batch: Batch, report: SyncReport) -> set[str]:
         rejected = {record.record_id for record in report.rejected}
         return {record.record_id for record in batch.records} - rejected
-
-    def note_failure(self, error: SourceError | ConfigurationError, next_run: str) -> int:
-        """Remember that a round failed; returns how many have in a row."""
-        stamp = _stamp(self._clock.now())
-        with self._database.write() as connection:
-            present = state_of(connection, self.name)
-            failures = present.failures + 1
-            save_state(
-                connection,
-                replace(
-                    present,
-                    last_attempt=stamp,
-                    last_error=str(error),
-                    failures=failures,
-                    next_run=next_run,
-                ),
-            )
-        return failures
 
 
 _FROZEN = (

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from pylantir.cli import exchange, items, performed, scanner, server, settings
+from pylantir.cli import exchange, items, performed, scanner, server, settings, syncing
 
 Configure = Callable[[argparse.ArgumentParser], None]
 Run = Callable[[argparse.Namespace], int]
@@ -36,6 +36,8 @@ _COMMANDS: tuple[tuple[str, str, Configure, Run], ...] = (
         scanner.configure_test_mpps,
         scanner.run_test_mpps,
     ),
+    ("sync", "bring bookings in without serving them", syncing.configure_sync, syncing.run_sync),
+    ("sources", "how the sources are doing", syncing.configure_sources, syncing.run_sources),
     ("init", "write a commented starting point", settings.configure_init, settings.run_init),
     (
         "check-config",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pylantir.cli.opening import load, log_level
@@ -42,7 +43,7 @@ def run_start(args: argparse.Namespace) -> int:
         backups=log.backups,
     )
     worklist = open_worklist(loaded.config)
-    daemon = Daemon(worklist, *_parts(args, worklist))
+    daemon = Daemon(worklist, *_parts(args, loaded, worklist))
     daemon.handle_signals()
     try:
         daemon.start()
@@ -54,9 +55,11 @@ def run_start(args: argparse.Namespace) -> int:
     return 0
 
 
-def _parts(args: argparse.Namespace, worklist: Worklist) -> list[Part]:
+def _parts(args: argparse.Namespace, loaded: LoadedConfig, worklist: Worklist) -> Sequence[Part]:
     if not args.demo:
-        return []
+        from pylantir.polling import pollers
+
+        return pollers(loaded.config, loaded.environ, worklist.database, worklist.clock)
     from pylantir.demo import DemoSource
 
     return [DemoSource(worklist)]

@@ -37,6 +37,9 @@ class Scanner:
         Faulty MPPS messages are accepted with a warning.
     called_ae_titles : tuple of str
         AE titles it may call us by; empty for any.
+    source_days_ahead : tuple of (str, int)
+        Sources whose items show from today for that many days only (``mwl_days_ahead``,
+        ``window_mode`` of the published configuration).
     """
 
     ae_title: str
@@ -50,6 +53,7 @@ class Scanner:
     character_set: Terms = charsets.ASCII
     lenient: bool = False
     called_ae_titles: tuple[str, ...] = ()
+    source_days_ahead: tuple[tuple[str, int], ...] = ()
 
     def limit(self, query: WorklistQuery, today: dt.date) -> WorklistQuery:
         """The query with what this scanner may see."""
@@ -61,6 +65,10 @@ class Scanner:
             only_stations=self.stations,
             first_day=_day(today, self.days_back, -1),
             last_day=_day(today, self.days_ahead, 1),
+            shown_days=tuple(
+                (source, today, _day(today, days, 1) or dt.date.max)
+                for source, days in self.source_days_ahead
+            ),
             limit=self.max_answers,
         )
 
@@ -86,6 +94,7 @@ def scanner_for(config: Config, calling_ae_title: str) -> Scanner:
         days_ahead=config.days_ahead,
         max_answers=config.max_answers,
         character_set=_terms(config.response_character_set),
+        source_days_ahead=_source_days_ahead(config),
     )
     if profile is None:
         return site
@@ -103,6 +112,18 @@ def scanner_for(config: Config, calling_ae_title: str) -> Scanner:
         lenient=profile.mpps == "lenient",
         called_ae_titles=profile.called_ae_titles,
     )
+
+
+def _source_days_ahead(config: Config) -> tuple[tuple[str, int], ...]:
+    shown: list[tuple[str, int]] = []
+    for source in config.data_sources:
+        days = source.config.get("mwl_days_ahead")
+        mode = source.window_mode or source.config.get("window_mode")
+        if isinstance(days, int) and days >= 0:
+            shown.append((source.name, days))
+        elif mode == "today":
+            shown.append((source.name, 0))
+    return tuple(shown)
 
 
 def _own(value: int | None, fallback: int | None) -> int | None:

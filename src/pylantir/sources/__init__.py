@@ -55,19 +55,27 @@ def make_source(source_type: str, settings: SourceSettings) -> Source:
     entry_points = _entry_points()
     if source_type in entry_points:
         return entry_points[source_type]()(settings)
+    raise _unknown(source_type, settings.name)
+
+
+def require_known(source_type: str, name: str) -> None:
+    """Check the type of a source without making it.
+
+    Raises
+    ------
+    ConfigurationError
+        An unknown type; names the known ones.
+    """
+    if source_type not in known_types():
+        raise _unknown(source_type, name)
+
+
+def _unknown(source_type: str, name: str) -> ConfigurationError:
     near = difflib.get_close_matches(source_type, known_types(), n=1)
     hint = f"did you mean {near[0]}?" if near else ""
     known = ", ".join(known_types())
-    raise ConfigurationError(
-        [
-            ConfigProblem(
-                f"source {settings.name}",
-                "type",
-                f"expected one of {known}, got {source_type!r}",
-                hint,
-            )
-        ]
-    )
+    message = f"expected one of {known}, got {source_type!r}"
+    return ConfigurationError([ConfigProblem(f"source {name}", "type", message, hint)])
 
 
 def _entry_points() -> dict[str, Callable[[], Factory]]:

@@ -18,6 +18,9 @@ from pylantir.clock import SiteClock
 from pylantir.errors import ValueProblem
 
 
+DEFAULT_DAYS_AHEAD = 30
+
+
 @dataclass(frozen=True, slots=True)
 class BookingWindow:
     """What a source shall fetch.
@@ -232,6 +235,15 @@ class Source(ABC):
         same.
         """
         return self.settings.site or ""
+
+    @property
+    def days_ahead(self) -> int:
+        """How many days after today belong into the worklist (0 or more)."""
+        return DEFAULT_DAYS_AHEAD
+
+    def explain(self) -> list[str]:
+        """How the settings were understood, one line each, for ``pylantir check-config``."""
+        return []
 
     @abstractmethod
     def fetch(self, window: BookingWindow) -> Batch:

@@ -186,6 +186,8 @@ class WorklistQuery:
         What this caller may see at all; empty for no limit.
     first_day, last_day : date or None
         Days that a query without a date of its own sees, inclusive.
+    shown_days : tuple of (str, date, date)
+        Sources whose items a query without a date sees on these days only.
     limit, offset : int or None, int
         At most this many items, after skipping that many.
     """
@@ -199,6 +201,7 @@ class WorklistQuery:
     only_stations: tuple[str, ...] = ()
     first_day: dt.date | None = None
     last_day: dt.date | None = None
+    shown_days: tuple[tuple[str, dt.date, dt.date], ...] = ()
     limit: int | None = None
     offset: int = 0
     names_status: bool = field(init=False, default=False)
@@ -222,6 +225,15 @@ class WorklistQuery:
             and all(code.accepts(item) for code in self.codes)
             and (self.start is None or self.start.accepts(item))
             and self.window.accepts(item.scheduled_procedure_step_start_date)
+            and (self.names_date or self._is_shown(item))
+        )
+
+    def _is_shown(self, item: WorklistItem) -> bool:
+        day = item.scheduled_procedure_step_start_date
+        return all(
+            first <= day <= last
+            for source, first, last in self.shown_days
+            if source == item.data_source
         )
 
     def _key_accepts(self, key: Key, item: WorklistItem) -> bool:

@@ -216,6 +216,23 @@ def apply_plan(connection: Connection, plan: Plan, stamp: str) -> None:
         _set(connection, each, {"held_back": changes or None})
 
 
+def withdraw_scheduled(connection: Connection, source: str, reason: str) -> int:
+    """Cancel every scheduled item of a source; returns how many there were."""
+    result = connection.execute(
+        _table.update()
+        .where(
+            _table.c.data_source == source,
+            _table.c.performed_procedure_step_status.in_(SCHEDULED_STATUSES),
+        )
+        .values(
+            performed_procedure_step_status=ItemStatus.CANCELLED.value,
+            withdrawn_reason=reason,
+            version=next_version(connection),
+        )
+    )
+    return result.rowcount
+
+
 def _insert(connection: Connection, item: WorklistItem, stamp: str) -> None:
     """Insert, over a rejected row of the same identity where there is one."""
     values = row_of(item) | {"version": next_version(connection), "updated_at": stamp}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, func, select
 
 from pylantir.worklist.database import Database
+from pylantir.worklist.schedule import withdraw_scheduled
 from pylantir.worklist.tables import (
     rejected_records,
     source_states,
@@ -96,6 +97,21 @@ class SourceStore:
         with self.database.write() as connection:
             save_state(connection, state)
 
+    def note_failure(self, name: str, error: str, now: dt.datetime, next_run: dt.datetime) -> None:
+        """Remember that a round failed, and when the next one is due."""
+        with self.database.write() as connection:
+            present = state_of(connection, name)
+            save_state(
+                connection,
+                replace(
+                    present,
+                    last_attempt=now.isoformat(timespec="milliseconds"),
+                    last_error=error,
+                    failures=present.failures + 1,
+                    next_run=next_run.isoformat(timespec="milliseconds"),
+                ),
+            )
+
     def states(self) -> list[SourceState]:
         """Every source that has ever run."""
         statement = select(source_states).order_by(source_states.c.name)
@@ -137,12 +153,23 @@ class SourceStore:
                 counts.setdefault(source or "", {})[name or "SCHEDULED"] = number
         return counts
 
-    def forget(self, name: str) -> None:
-        """Drop what is remembered about a source that was renamed or removed; its items stay."""
+    def forget(self, name: str) -> int:
+        """Drop what is remembered about a source that was renamed or removed.
+
+        Its scheduled items are cancelled, because nobody keeps them up to date any more; what a
+        scanner has begun stays.
+
+        Returns
+        -------
+        int
+            How many items were cancelled.
+        """
         with self.database.write() as connection:
+            cancelled = withdraw_scheduled(connection, name, "its source was forgotten")
             connection.execute(delete(source_states).where(source_states.c.name == name))
             connection.execute(delete(sync_runs).where(sync_runs.c.source == name))
             connection.execute(delete(rejected_records).where(rejected_records.c.source == name))
+        return cancelled
 
 
 def state_of(connection: Connection, name: str) -> SourceState:

@@ -1,0 +1,211 @@
+"""One thread per source: waits for its time, fetches, and backs off when the source fails.
+
+The first failure and the recovery are logged, not every round.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import random
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pylantir import health
+from pylantir.clock import SiteClock
+from pylantir.errors import (
+    ConfigurationError,
+    PylantirError,
+    SourceError,
+    SourceRefused,
+    SourceUnavailable,
+    StoreError,
+)
+from pylantir.sources import make_source, require_known
+from pylantir.sources.base import Source, SourceSettings
+from pylantir.sync import Synchronizer, SyncReport
+from pylantir.worklist.sources import SourceStore
+
+if TYPE_CHECKING:
+    from pylantir.config.schema import Config, DataSource, OperationInterval
+    from pylantir.worklist.database import Database
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAUSE_S = 300.0
+"""A source that does not answer is asked at least this often."""
+
+REFUSED_PAUSE_S = 900.0
+"""Credentials do not mend themselves: asking more often looks like an attack."""
+
+_OUTSIDE_HOURS_S = 30.0
+_STOP_S = 1.0
+
+
+def settings_for(
+    entry: DataSource, config: Config, environ: Mapping[str, str], clock: SiteClock
+) -> SourceSettings:
+    """What the source of a configuration entry is made from."""
+    return SourceSettings(
+        name=entry.name,
+        config=entry.config,
+        field_mapping=entry.field_mapping,
+        window_mode=entry.window_mode,
+        daily_window=entry.daily_window,
+        sync_interval_s=entry.sync_interval,
+        site=config.site,
+        protocol=config.protocol,
+        environ=environ,
+        clock=clock,
+    )
+
+
+class SourcePoller:
+    """Keeps the worklist equal to what one source says.
+
+    Parameters
+    ----------
+    entry : DataSource
+        The configuration entry.
+    settings : SourceSettings
+        What the source is made from.
+    database : Database
+        The worklist.
+    clock : SiteClock
+        The clock on the wall.
+    """
+
+    def __init__(
+        self, entry: DataSource, settings: SourceSettings, database: Database, clock: SiteClock
+    ) -> None:
+        self._entry = entry
+        self._settings = settings
+        self._database = database
+        self._clock = clock
+        self._source: Source | None = None
+        self._synchronizer: Synchronizer | None = None
+        self._failures = 0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"source-{entry.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to poll."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; a fetch that still waits for its network is left behind and applies nothing."""
+        self._stopping.set()
+        if self._synchronizer is not None:
+            self._synchronizer.stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(_STOP_S)
+        if self._source is not None and not self._thread.is_alive():
+            self._source.close()
+
+    def _run(self) -> None:
+        pause = 0.0
+        first = True
+        while not self._stopping.wait(pause):
+            if first or is_within(self._entry.operation_interval, self._clock.local_now().time()):
+                first = False
+                pause = self.round()
+            else:
+                pause = _OUTSIDE_HOURS_S
+
+    def round(self) -> float:
+        """One round; returns the seconds to wait before the next."""
+        try:
+            report = self._sync().run_once()
+        except (SourceError, ConfigurationError, StoreError) as error:
+            return self._failed(error)
+        except PylantirError as error:
+            return self._failed(SourceUnavailable(str(error)))
+        except Exception as error:  # a door: a source's defect must not end its thread
+            log.debug("cause", exc_info=True)
+            return self._failed(SourceUnavailable(f"defect: {type(error).__name__}"))
+        self._succeeded(report)
+        return self._entry.sync_interval
+
+    def _sync(self) -> Synchronizer:
+        if self._synchronizer is None:
+            self._source = make_source(self._entry.type, self._settings)
+            self._synchronizer = Synchronizer(
+                self._entry.name, self._source, self._database, self._clock
+            )
+        return self._synchronizer
+
+    def _succeeded(self, report: SyncReport) -> None:
+        name = self._entry.name
+        if self._failures:
+            log.info("source %s: works again after %d failed rounds", name, self._failures)
+            self._failures = 0
+        if report.frozen:
+            log.error(
+                "source %s: most of its bookings would vanish at once; nothing was withdrawn, "
+                "see pylantir sources",
+                name,
+            )
+        memory = health.collect()
+        level = logging.INFO if report.says_something else logging.DEBUG
+        log.log(level, "source %s: %s; %s", name, report.summary, memory)
+
+    def _failed(self, error: PylantirError) -> float:
+        self._failures += 1
+        pause = _pause(self._entry.sync_interval, self._failures, error)
+        self._remember(error, pause)
+        level = logging.WARNING if self._failures == 1 else logging.DEBUG
+        log.log(level, "source %s: %s", self._entry.name, _for_log(error))
+        return pause
+
+    def _remember(self, error: PylantirError, pause: float) -> None:
+        now = self._clock.now()
+        try:
+            SourceStore(self._database).note_failure(
+                self._entry.name, str(error), now, now + dt.timedelta(seconds=pause)
+            )
+        except StoreError as store_error:
+            log.debug("source %s: %s", self._entry.name, store_error.for_log)
+
+
+def _for_log(error: PylantirError) -> str:
+    """Sources say in their own words what failed, without values of records."""
+    return str(error) if isinstance(error, SourceError) else error.for_log
+
+
+def _pause(interval_s: float, failures: int, error: PylantirError) -> float:
+    """Seconds before the next attempt: doubled per failure, capped, with full jitter."""
+    if isinstance(error, SourceRefused):
+        return max(interval_s, REFUSED_PAUSE_S)
+    ceiling = min(LONGEST_PAUSE_S, interval_s * 2 ** min(failures, 16))
+    low = min(interval_s, ceiling)
+    return random.uniform(low, max(low, ceiling))  # noqa: S311 - jitter, not a secret
+
+
+def is_within(interval: OperationInterval, now: dt.time) -> bool:
+    """Whether a time of day lies in an interval, inclusive to the minute; it may pass midnight."""
+    start = dt.time(*interval.start_time)
+    end = dt.time(*interval.end_time)
+    minute = now.replace(second=0, microsecond=0, tzinfo=None)
+    if start <= end:
+        return start <= minute <= end
+    return minute >= start or minute <= end
+
+
+def pollers(
+    config: Config, environ: Mapping[str, str], database: Database, clock: SiteClock
+) -> list[SourcePoller]:
+    """One poller for each enabled source.
+
+    Raises
+    ------
+    ConfigurationError
+        A source of a type that nobody knows.
+    """
+    enabled = [entry for entry in config.data_sources if entry.enabled]
+    for entry in enabled:
+        require_known(entry.type, entry.name)
+    return [
+        SourcePoller(entry, settings_for(entry, config, environ, clock), database, clock)
+        for entry in enabled
+    ]
