@@ -78,5 +78,5 @@ def run_completion(args: argparse.Namespace) -> int:
             "completion", "", "needs argcomplete", 'pip install "pylantir[completion]"'
         )
         raise ConfigurationError([problem]) from error
-    print(argcomplete.shellcode(["pylantir"], shell=args.shell))
+    print(argcomplete.shellcode(["pylantir"], shell=args.shell)  # type: ignore[attr-defined])
     return 0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pylantir.config.load import LoadedConfig
     from pylantir.config.schema import DataSource
     from pylantir.daemon import Worklist
-    from pylantir.sync import SyncReport, Synchronizer
+    from pylantir.sync import Synchronizer, SyncReport
 
 
 def configure_sync(parser: argparse.ArgumentParser) -> None:
