@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING
 from pylantir.errors import InvalidItem, SourceError, ValueProblem
 from pylantir.sources.base import Batch, BookingWindow, RejectedRecord, Source
 from pylantir.worklist.item import WorklistItem, make_item
-from pylantir.worklist.schedule import Known, Plan, apply_plan, known_items, plan_batch
+from pylantir.worklist.schedule import (
+    Known,
+    Plan,
+    adoptable_items,
+    apply_plan,
+    known_items,
+    plan_batch,
+)
 from pylantir.worklist.sources import (
     SourceState,
     SourceStore,
@@ -60,6 +67,8 @@ class SyncReport:
         Records in the batch.
     notes : tuple of str
         What a person should know.
+    newly_rejected : int
+        How many of the rejected were not rejected the round before, or for other reasons.
     """
 
     plan: Plan
@@ -68,6 +77,7 @@ class SyncReport:
     frozen: bool
     fetched: int
     notes: tuple[str, ...]
+    newly_rejected: int = 0
 
     @property
     def says_something(self) -> bool:
@@ -78,7 +88,7 @@ class SyncReport:
             or plan.changed
             or plan.withdrawn
             or plan.held_back
-            or self.rejected
+            or self.newly_rejected
             or self.frozen
             or not self.complete
         )
@@ -153,7 +163,7 @@ class Synchronizer:
             plan, tuple(rejected), batch.complete, frozen, len(batch.records), batch.notes
         )
         if not dry_run and not self.stopping.is_set():
-            self._apply(report, batch, window, began)
+            return self._apply(report, batch, window, began)
         return report
 
     def _window(self, state: SourceState, now: dt.datetime, full: bool) -> BookingWindow:
@@ -207,6 +217,7 @@ class Synchronizer:
 
         with self._database.read() as connection:
             known = known_items(connection, self.name)
+            adoptable = [] if window.cursor else adoptable_items(connection)
         return plan_batch(
             known,
             items,
@@ -214,6 +225,7 @@ class Synchronizer:
             [record.record_id for record in rejected],
             covers if batch.complete else None,
             window.first_day,
+            adoptable,
         )
 
     def _confirm(self, plan: Plan, batch: Batch) -> None:
@@ -238,7 +250,7 @@ class Synchronizer:
 
     def _apply(
         self, report: SyncReport, batch: Batch, window: BookingWindow, began: dt.datetime
-    ) -> None:
+    ) -> SyncReport:
         plan = report.plan
         if report.frozen:
             plan.missing += [each for each, _ in plan.withdrawn]
@@ -248,13 +260,14 @@ class Synchronizer:
             apply_plan(connection, plan, ended)
             present = state_of(connection, self.name)
             moves = batch.complete and not report.frozen
-            note_rejections(
+            newly_rejected = note_rejections(
                 connection,
                 self.name,
                 {r.record_id: reasons_text(r.problems) for r in report.rejected},
                 self._readable(batch, report),
                 ended,
             )
+            report = replace(report, newly_rejected=newly_rejected)
             if report.says_something:
                 note_run(connection, _run(self.name, report, _stamp(began), ended))
             save_state(
@@ -270,6 +283,7 @@ class Synchronizer:
                     notes=(*batch.notes, *([_FROZEN] if report.frozen else [])),
                 ),
             )
+        return report
 
     @staticmethod
     def _readable(batch: Batch, report: SyncReport) -> set[str]:

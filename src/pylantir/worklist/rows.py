@@ -107,6 +107,9 @@ _INVENTED_WEIGHT_LB = "100"
 UNNAMED_SOURCE = "published"
 """Source of rows that name none: REST and early releases wrote such rows."""
 
+ADOPTED = "adopted:"
+"""Record ids made here for rows that had none; the first sync of a source may claim such a row."""
+
 _YEAR_OR_MONTH = re.compile(r"\d{4}(\d\d)?|\d{4}\.\d+")
 _CODED = re.compile(r"\d+(\.\d*)?")
 """Early releases stored numbers as pandas wrote them: 2012.0, 1.0."""
@@ -147,7 +150,7 @@ def item_of_foreign_row(row: Row, *, published: bool, authority: str = "") -> Wo
     return make_item(
         values,
         data_source=row["data_source"] or UNNAMED_SOURCE,
-        source_record_id=row["source_record_id"] or identity.new_record(),
+        source_record_id=row["source_record_id"] or ADOPTED + identity.new_record(),
         authority=authority,
     )
 

@@ -12,11 +12,11 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, RowMapping, select
 
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.plain import plain_item
-from pylantir.worklist.rows import item_of, row_of
+from pylantir.worklist.rows import ADOPTED, item_of, row_of
 from pylantir.worklist.status import SCHEDULED_STATUSES, ItemStatus
 from pylantir.worklist.store import next_version
 from pylantir.worklist.tables import worklist_items
@@ -89,14 +89,27 @@ def known_items(connection: Connection, source: str) -> dict[str, Known]:
         _table.c.data_source == source, _table.c.version > 0, _table.c.rejected_reason.is_(None)
     )
     return {
-        row["source_record_id"]: Known(
-            item_of(row),
-            row["withdrawn_reason"] or "",
-            row["missing_since"] or "",
-            row["held_back"] or "",
-        )
-        for row in connection.execute(statement).mappings()
+        row["source_record_id"]: _known(row) for row in connection.execute(statement).mappings()
     }
+
+
+def adoptable_items(connection: Connection) -> list[Known]:
+    """Rows of the published release that have no key of their source yet."""
+    statement = select(_table).where(
+        _table.c.source_record_id.startswith(ADOPTED),
+        _table.c.version > 0,
+        _table.c.rejected_reason.is_(None),
+    )
+    return [_known(row) for row in connection.execute(statement).mappings()]
+
+
+def _known(row: RowMapping) -> Known:
+    return Known(
+        item_of(row),
+        row["withdrawn_reason"] or "",
+        row["missing_since"] or "",
+        row["held_back"] or "",
+    )
 
 
 def plan_batch(
@@ -106,6 +119,7 @@ def plan_batch(
     rejected: Iterable[str],
     covers: Covers | None,
     first_day: dt.date,
+    adoptable: Sequence[Known] = (),
 ) -> Plan:
     """Compare a batch with the worklist.
 
@@ -123,10 +137,18 @@ def plan_batch(
         Whether an item belongs to what the batch covers completely; nothing for a partial batch.
     first_day : date
         Older items that nobody has scanned do not count as scheduled.
+    adoptable : sequence of Known
+        Rows that the published release kept without a key of their source: the first batch claims
+        those that are certainly its own.
     """
     plan = Plan(scheduled=sum(_counts(each, first_day) for each in known.values()))
     for item in items:
-        _plan_item(plan, known.get(item.source_record_id), item)
+        present = known.get(item.source_record_id)
+        claimed = None if present else _only_claim(item, adoptable, items)
+        if claimed is not None:
+            plan.changed.append(_claimed(claimed, item))
+        else:
+            _plan_item(plan, present, item)
     for record_id, reason in withdrawn.items():
         present = known.get(record_id)
         if present is not None and present.is_scheduled:
@@ -163,6 +185,30 @@ def _plan_item(plan: Plan, present: Known | None, item: WorklistItem) -> None:
             plan.unchanged += 1
         else:
             plan.held_back.append((present, changes))
+
+
+def _only_claim(
+    item: WorklistItem, adoptable: Sequence[Known], items: Sequence[WorklistItem]
+) -> Known | None:
+    """The one row without a key that is this booking: same patient, same day, no other like it."""
+    if not adoptable:
+        return None
+    rows = [each for each in adoptable if _same_visit(each.item, item)]
+    rivals = [other for other in items if _same_visit(other, item)]
+    return rows[0] if len(rows) == 1 and len(rivals) == 1 else None
+
+
+def _same_visit(one: WorklistItem, other: WorklistItem) -> bool:
+    return (one.patient_id, one.scheduled_procedure_step_start_date) == (
+        other.patient_id,
+        other.scheduled_procedure_step_start_date,
+    )
+
+
+def _claimed(present: Known, item: WorklistItem) -> WorklistItem:
+    """The row under its source's key; what a scanner has begun keeps its values."""
+    values = _with_schedule(present, item) if present.is_scheduled else present.item
+    return replace(values, data_source=item.data_source, source_record_id=item.source_record_id)
 
 
 def _with_schedule(present: Known, item: WorklistItem) -> WorklistItem:

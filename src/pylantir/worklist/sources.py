@@ -224,7 +224,7 @@ def note_rejections(
     rejected: Mapping[str, str],
     readable: Iterable[str],
     stamp: str,
-) -> None:
+) -> int:
     """Keep what a batch rejected; what has become readable is struck off the list.
 
     Parameters
@@ -233,27 +233,35 @@ def note_rejections(
         Record id to reasons.
     readable : iterable of str
         Record ids that are bookings, or withdrawn, now.
+
+    Returns
+    -------
+    int
+        How many were not rejected before, or for other reasons.
     """
     table = rejected_records
-    present = set(
-        connection.execute(select(table.c.record_id).where(table.c.source == source)).scalars()
-    )
-    for record_id in present & set(readable):
+    statement = select(table.c.record_id, table.c.reasons).where(table.c.source == source)
+    present: dict[str, str] = {row.record_id: row.reasons for row in connection.execute(statement)}
+    new = 0
+    for record_id in present.keys() & set(readable):
         connection.execute(
             delete(table).where(table.c.source == source, table.c.record_id == record_id)
         )
     for record_id, reasons in rejected.items():
+        if present.get(record_id) == reasons:
+            continue
+        new += 1
         values = {"reasons": reasons, "last_seen": stamp}
         same = (table.c.source == source) & (table.c.record_id == record_id)
         if record_id in present:
-            changed = same & (table.c.reasons != reasons)
-            connection.execute(table.update().where(changed).values(values))
+            connection.execute(table.update().where(same).values(values))
         else:
             connection.execute(
                 table.insert().values(
                     source=source, record_id=record_id, first_seen=stamp, **values
                 )
             )
+    return new
 
 
 def days_ago(state: SourceState, now: dt.datetime) -> float | None:
