@@ -183,6 +183,16 @@ def test_names_survive_the_change_to_the_steps_own_character_set(
     assert kept.ProcedureCodeSequence[0].CodeMeaning == name.partition("=")[0]
 
 
+def test_a_code_in_a_character_set_of_its_own_takes_the_steps() -> None:
+    source = item()
+    code = source.RequestedProcedureCodeSequence[0]
+    code.SpecificCharacterSet = "ISO_IR 101"
+    code.CodeMeaning = "Głowa"
+    ds = step_attributes(source, station_ae_title="MRI_1", started=STARTED)
+    assert "SpecificCharacterSet" not in ds.ProcedureCodeSequence[0]
+    assert ds.ProcedureCodeSequence[0].CodeMeaning == "Głowa"
+
+
 def test_a_finished_step_has_its_end_and_a_complete_series() -> None:
     ds = final_attributes("COMPLETED", STARTED, protocol_name="T1w", series_uids=["1.2.4", "1.2.5"])
     assert ds.PerformedProcedureStepStatus == "COMPLETED"

@@ -6,15 +6,14 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import _config, evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
-from pynetdicom.pdu import A_ABORT_RQ
-from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ
 from pynetdicom.presentation import build_context
 from pynetdicom.transport import AssociationSocket
 
@@ -95,13 +94,15 @@ class _Witness:
     """What happened on the association, as pynetdicom's events tell it.
 
     The library reports an abort by the peer, its own time-out and a lost connection alike, as an
-    empty status; and it drops parts of the command set. Both are gathered here, in the thread
-    that reads the socket, so they are known before the answer is.
+    empty status; it takes a peer that rejects and hangs up at once for one that never answered;
+    and it drops parts of the command set. All are gathered here, in the thread that reads the
+    socket, so they are known before the answer is.
     """
 
     def __init__(self) -> None:
         self.connected = False
         self.disconnected = False
+        self.rejection: tuple[int, int, int] | None = None
         self.peer_abort: tuple[int, int] | None = None
         self.own_abort = False
         self.response: Dataset | None = None
@@ -122,8 +123,11 @@ class _Witness:
         self.disconnected = True
 
     def _on_pdu_received(self, event: evt.Event) -> None:
-        if isinstance(event.pdu, A_ABORT_RQ):
-            self.peer_abort = (event.pdu.source or 0, event.pdu.reason_diagnostic or 0)
+        pdu = event.pdu
+        if isinstance(pdu, A_ABORT_RQ):
+            self.peer_abort = (pdu.source or 0, pdu.reason_diagnostic or 0)
+        elif isinstance(pdu, A_ASSOCIATE_RJ):
+            self.rejection = (pdu.result or 0, pdu.source or 0, pdu.reason_diagnostic or 0)
 
     def _on_pdu_sent(self, event: evt.Event) -> None:
         self.own_abort = self.own_abort or isinstance(event.pdu, A_ABORT_RQ)
@@ -266,10 +270,8 @@ class RequestedAssociation:
     def _not_established(self) -> PeerError:
         if not self._witness.connected:
             return self._not_connected()
-        if self.association.is_rejected:
-            answer = cast(A_ASSOCIATE, self.association.acceptor.primitive)
-            codes = (answer.result or 0, answer.result_source or 0, answer.diagnostic or 0)
-            return PeerError(_rejection_words(self.peer, codes))
+        if self._witness.rejection is not None:
+            return PeerError(_rejection_words(self.peer, self._witness.rejection))
         if self.association.rejected_contexts:
             refused = ", ".join(
                 f"{UID(str(c.abstract_syntax)).name}: {_CONTEXT_RESULTS.get(c.result or 0, '')}"

@@ -15,7 +15,6 @@ from pydicom import config
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
-from pydicom.valuerep import PersonName
 
 from pylantir import clock
 from pylantir.dicom.scu_identifier import STEP_SEQUENCE, element, sequence
@@ -260,10 +259,9 @@ def _take_over(target: Dataset, keyword: str, source: Dataset, named: str, kind:
 def _element(tag: Any, vr: str, value: Any, *, single: bool = False) -> DataElement:
     if vr == "SQ":
         return DataElement(tag, vr, [_copied(item) for item in value])
-    if isinstance(value, MultiValue | list):
-        value = [_decoded(one) for one in value]
-        value = value[0] if single else value
-    return DataElement(tag, vr, _decoded(value), validation_mode=config.IGNORE)
+    if single and isinstance(value, MultiValue):
+        value = value[0]
+    return DataElement(tag, vr, value, validation_mode=config.IGNORE)
 
 
 def _copied(item: Dataset) -> Dataset:
@@ -273,8 +271,3 @@ def _copied(item: Dataset) -> Dataset:
         if e.keyword != "SpecificCharacterSet":
             copy.add(_element(e.tag, e.VR, e.value))
     return copy
-
-
-def _decoded(value: Any) -> Any:
-    # A person name keeps the bytes it was read from, and would be written with them again.
-    return str(value) if isinstance(value, PersonName) else value
