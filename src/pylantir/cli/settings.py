@@ -72,11 +72,11 @@ def configure_completion(parser: argparse.ArgumentParser) -> None:
 def run_completion(args: argparse.Namespace) -> int:
     """Print the completion script for a shell."""
     try:
-        import argcomplete
+        from argcomplete.shell_integration import shellcode
     except ImportError as error:
         problem = ConfigProblem(
             "completion", "", "needs argcomplete", 'pip install "pylantir[completion]"'
         )
         raise ConfigurationError([problem]) from error
-    print(argcomplete.shellcode(["pylantir"], shell=args.shell)  # type: ignore[attr-defined])
+    print(shellcode(["pylantir"], shell=args.shell))
     return 0
