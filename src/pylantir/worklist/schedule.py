@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -28,6 +29,7 @@ GUARD_NUMBER = 3
 """More than this share and more than this number at once: nothing is withdrawn (mass vanishing)."""
 
 Covers = Callable[[WorklistItem], bool]
+_Visit = tuple[str, dt.date]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +144,10 @@ def plan_batch(
         those that are certainly its own.
     """
     plan = Plan(scheduled=sum(_counts(each, first_day) for each in known.values()))
+    claims = _Claims(adoptable, items)
     for item in items:
         present = known.get(item.source_record_id)
-        claimed = None if present else _only_claim(item, adoptable, items)
+        claimed = None if present else claims.of(item)
         if claimed is not None:
             plan.changed.append(_claimed(claimed, item))
         else:
@@ -187,22 +190,26 @@ def _plan_item(plan: Plan, present: Known | None, item: WorklistItem) -> None:
             plan.held_back.append((present, changes))
 
 
-def _only_claim(
-    item: WorklistItem, adoptable: Sequence[Known], items: Sequence[WorklistItem]
-) -> Known | None:
-    """The one row without a key that is this booking: same patient, same day, no other like it."""
-    if not adoptable:
-        return None
-    rows = [each for each in adoptable if _same_visit(each.item, item)]
-    rivals = [other for other in items if _same_visit(other, item)]
-    return rows[0] if len(rows) == 1 and len(rivals) == 1 else None
+class _Claims:
+    """Rows without a key, and which booking each of them certainly is.
+
+    A claim holds when one row and one booking have the same patient and day, and no other has.
+    """
+
+    def __init__(self, adoptable: Sequence[Known], items: Sequence[WorklistItem]) -> None:
+        self._rows: dict[_Visit, list[Known]] = {}
+        for each in adoptable:
+            self._rows.setdefault(_visit(each.item), []).append(each)
+        self._bookings = Counter(map(_visit, items)) if adoptable else Counter()
+
+    def of(self, item: WorklistItem) -> Known | None:
+        """The row that is this booking, if one certainly is."""
+        rows = self._rows.get(_visit(item), [])
+        return rows[0] if len(rows) == 1 and self._bookings[_visit(item)] == 1 else None
 
 
-def _same_visit(one: WorklistItem, other: WorklistItem) -> bool:
-    return (one.patient_id, one.scheduled_procedure_step_start_date) == (
-        other.patient_id,
-        other.scheduled_procedure_step_start_date,
-    )
+def _visit(item: WorklistItem) -> _Visit:
+    return item.patient_id, item.scheduled_procedure_step_start_date
 
 
 def _claimed(present: Known, item: WorklistItem) -> WorklistItem:
