@@ -7,6 +7,7 @@ matches the values of an item; the store narrows with SQL first, but what is wri
 from __future__ import annotations
 
 import datetime as dt
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -260,26 +261,39 @@ def has_wild_card(key: str) -> bool:
 
 
 def wild_card_matches(pattern: str, value: str) -> bool:
-    """Wild card matching in time bounded by the product of the lengths, whatever the pattern.
+    """Wild card matching, in time that no pattern can blow up.
 
-    A regular expression would need exponential time for a hostile row of asterisks.
+    Between two asterisks the first place that fits is as good as any later one, so nothing is
+    ever tried twice; a regular expression for the whole would need exponential time.
     """
-    at, star, resume = 0, -1, 0
-    position = 0
-    while position < len(value):
-        symbol = pattern[at] if at < len(pattern) else ""
-        if symbol == "*":
-            star, resume = at, position
-            at += 1
-        elif symbol and (symbol == "?" or symbol == value[position]):
-            at += 1
-            position += 1
-        elif star >= 0:
-            resume += 1
-            at, position = star + 1, resume
-        else:
+    first, *others = pattern.split("*")
+    if not others:
+        return len(value) == len(first) and _find(first, value, 0, len(value)) == 0
+    *middle, last = others
+    position, end = len(first), len(value) - len(last)
+    if position > end or _find(first, value, 0, position) < 0:
+        return False
+    if _find(last, value, end, len(value)) < 0:
+        return False
+    for part in middle:
+        found = _find(part, value, position, end)
+        if found < 0:
             return False
-    return all(symbol == "*" for symbol in pattern[at:])
+        position = found + len(part)
+    return True
+
+
+def _find(part: str, value: str, start: int, end: int) -> int:
+    """Where a part without asterisks first fits between two places, or -1."""
+    if "?" not in part:
+        return value.find(part, start, end)
+    found = _question_marks(part).search(value, start, end)
+    return found.start() if found else -1
+
+
+@lru_cache(maxsize=256)
+def _question_marks(part: str) -> re.Pattern[str]:
+    return re.compile("".join("." if c == "?" else re.escape(c) for c in part), re.DOTALL)
 
 
 @lru_cache(maxsize=8192)
@@ -305,8 +319,11 @@ def _fold_character(character: str) -> str:
     parts = unicodedata.normalize("NFD", character)
     if any(mark in parts for mark in _KANA_VOICING):
         return character  # a voiced kana is another letter, not an accented one
-    base = "".join(part for part in parts if not unicodedata.combining(part)).lower()
-    return base if len(base) == 1 else character
+    base = "".join(part for part in parts if not unicodedata.combining(part))
+    folded = base.casefold()
+    if len(folded) != 1:
+        folded = base.lower()  # a sharp s is not two
+    return folded if len(folded) == 1 else character
 
 
 def any_of(matches: Sequence[Match]) -> Match:
