@@ -35,11 +35,14 @@ class Record:
         Name to value, as :meth:`Importer.take` reads them.
     problems : tuple of ValueProblem
         What the reader found wrong already; the booking is refused then.
+    doubts : tuple of ValueProblem
+        Told when nothing more exact is wrong with it; the booking is refused then, too.
     """
 
     where: str
     values: Mapping[str, Any]
     problems: tuple[ValueProblem, ...] = ()
+    doubts: tuple[ValueProblem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +203,8 @@ class Importer:
             except InvalidItem as error:
                 self.refused.append(Refusal(record.where, error.problems, name))
         if without_scheme:
-            self.notes.append(
-                f"{name}: {without_scheme} codes without a coding scheme left out; name one to keep them"
-            )
+            lost = f"{without_scheme} codes left out, because no coding scheme is named for them"
+            self.notes.append(_printable(f"{name}: {lost}"))
 
     def refuse(self, item: WorklistItem, reason: str) -> None:
         """Take an item back for a reason that shows only when it meets the worklist."""
@@ -226,8 +228,8 @@ class Importer:
             )
         except InvalidItem as error:
             raise InvalidItem([*problems, *error.problems]) from None
-        if problems:
-            raise InvalidItem(problems)
+        if problems or record.doubts:
+            raise InvalidItem(problems or record.doubts)
         return item
 
     def _accept(self, entry: Accepted) -> None:

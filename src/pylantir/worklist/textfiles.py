@@ -26,6 +26,7 @@ from pylantir.worklist.plain import plain_item
 
 _SEPARATORS = (",", ";", "\t")
 _MAX_COLUMNS = 1000
+_MAX_JSON_DEPTH = 40
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _PROTECTED = re.compile("'+[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _BYTE_ORDER_MARKS = (
@@ -305,7 +306,7 @@ def write_json(items: Iterable[WorklistItem]) -> str:
 def _json(shown: str, expected: str) -> Any:
     """Parse JSON strictly: no repeated keys, no NaN, bounded depth."""
     try:
-        return json.loads(
+        parsed = json.loads(
             shown,
             parse_float=Decimal,
             parse_constant=_refuse_constant,
@@ -316,6 +317,18 @@ def _json(shown: str, expected: str) -> Any:
         raise ValueError(f"{expected}: {error.msg} at {place}") from None
     except RecursionError:
         raise ValueError(f"{expected}: nested too deep") from None
+    level = [parsed]
+    for _ in range(_MAX_JSON_DEPTH):
+        level = [part for outer in level for part in _inner(outer) if isinstance(part, dict | list)]
+        if not level:
+            return parsed
+    raise ValueError(f"{expected}: nested too deep")
+
+
+def _inner(outer: Any) -> Iterable[Any]:
+    if isinstance(outer, dict):
+        return outer.values()
+    return outer if isinstance(outer, list) else ()
 
 
 def _refuse_constant(shown: str) -> Any:
