@@ -169,6 +169,7 @@ class Importer:
     keep_source: bool = False
     ignore_unknown: bool = False
     accepted: dict[Identity, Accepted] = field(default_factory=dict, init=False)
+    _steps: dict[tuple[str, str], Accepted] = field(default_factory=dict, init=False)
     refused: list[Refusal] = field(default_factory=list, init=False)
     notes: list[str] = field(default_factory=list, init=False)
 
@@ -234,10 +235,19 @@ class Importer:
 
     def _accept(self, entry: Accepted) -> None:
         item = entry.item
-        first = self.accepted.setdefault((item.data_source, item.source_record_id), entry)
-        if first is not entry and first.item.content() != item.content():
-            reason = f"the same booking as {first}, with other values"
-            raise InvalidItem([ValueProblem(RECORD_ID, item.source_record_id, reason)])
+        record = (item.data_source, item.source_record_id)
+        first = self.accepted.get(record)
+        if first is not None:
+            if first.item.content() != item.content():
+                reason = f"the same booking as {first}, with other values"
+                raise InvalidItem([ValueProblem(RECORD_ID, item.source_record_id, reason)])
+            return
+        step = (item.study_instance_uid, item.scheduled_procedure_step_id)
+        same = self._steps.setdefault(step, entry)
+        if same is not entry:
+            reason = f"the same scheduled step as {same}, under another record id"
+            raise InvalidItem([ValueProblem("study_instance_uid", step[0], reason)])
+        self.accepted[record] = entry
 
 
 def _identity(name: str, value: object, problems: list[ValueProblem]) -> str:
