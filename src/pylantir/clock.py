@@ -66,6 +66,10 @@ class SiteClock:
         """The site's calendar day."""
         return self.local_now().date()
 
+    def wall_of(self, moment: dt.datetime) -> dt.datetime:
+        """The wall-clock time of the site at an aware instant."""
+        return moment.astimezone(self._zone).replace(tzinfo=None)
+
     def localize(self, wall: dt.datetime) -> dt.datetime:
         """The instant a wall-clock time of the site stands for, aware.
 
