@@ -22,7 +22,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 RANKS = (
     {"cli", "__main__"},
-    {"daemon", "demo", "health", "users"},
+    {"daemon", "demo", "health", "polling", "users"},
     {"dicom", "sync", "api", "web"},
     {"sources"},
     {"worklist"},
@@ -34,7 +34,7 @@ RANKS = (
 
 NEIGHBOURS = (
     {"cli", "__main__"},
-    {"daemon", "demo", "health", "users"},
+    {"daemon", "demo", "health", "polling", "users"},
     {"clock", "logs", "errors"},
 )
 """Single files of one rank that may know each other; rooms of one rank may not."""

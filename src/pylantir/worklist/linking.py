@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from pylantir.worklist.item import WorklistItem
+from pylantir.worklist.lookup import items_of_order, items_of_patient_on, items_of_studies
 from pylantir.worklist.query import fold_name
 from pylantir.worklist.status import SCHEDULED_STATUSES
 from pylantir.worklist.step import PerformedProcedureStep, ScheduledStepReference
-from pylantir.worklist.store import items_of_order, items_of_patient_on, items_of_studies
 
 BY_HAND = "by hand"
 

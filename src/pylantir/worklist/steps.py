@@ -19,6 +19,7 @@ from pylantir.errors import Conflict, DuplicateStep, NotFound, StepClosed
 from pylantir.worklist.database import Database
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.linking import BY_HAND, find_item
+from pylantir.worklist.lookup import item_number
 from pylantir.worklist.status import StepStatus, progress
 from pylantir.worklist.step import (
     TRANSITIONS,
@@ -27,7 +28,7 @@ from pylantir.worklist.step import (
     ScheduledStepReference,
     StepLink,
 )
-from pylantir.worklist.store import item_number, move_status, next_version, note_study_start
+from pylantir.worklist.store import move_status, next_version, note_study_start
 from pylantir.worklist.tables import performed_steps, step_links
 from pylantir.worklist.values import Code
 

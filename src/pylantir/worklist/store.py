@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import Connection, func, or_, select
 
 from pylantir import clock
 from pylantir.clock import Now, utc_now
-from pylantir.errors import Conflict, InvalidItem, NotFound
+from pylantir.errors import Conflict, InvalidItem
 from pylantir.worklist import narrow
 from pylantir.worklist.database import Database
 from pylantir.worklist.item import WorklistItem
+from pylantir.worklist.lookup import by_start, item_number
 from pylantir.worklist.query import WorklistQuery
 from pylantir.worklist.rows import item_of, item_of_foreign_row, row_of
 from pylantir.worklist.status import MOVES, ItemStatus
@@ -28,7 +29,6 @@ from pylantir.worklist.tables import changes, worklist_items
 log = logging.getLogger(__name__)
 
 _table = worklist_items
-_by_start = (_table.c.scheduled_start_date, _table.c.scheduled_start_time, _table.c.id)
 _unchecked = or_(_table.c.version.is_(None), _table.c.version < 0)
 
 
@@ -88,7 +88,7 @@ class ItemStore:
             The database cannot be read.
         """
         self.check_foreign_rows()
-        statement = select(_table).where(*narrow.conditions(query)).order_by(*_by_start)
+        statement = select(_table).where(*narrow.conditions(query)).order_by(*by_start)
         with self.database.read() as connection:
             rows = connection.execute(statement).mappings().all()
         found = [item for row in rows if query.matches(item := item_of(row))]
@@ -265,27 +265,6 @@ def next_version(connection: Connection) -> int:
     return int(connection.execute(select(changes.c.version)).scalar_one())
 
 
-def item_with(connection: Connection, condition: ColumnElement[bool], name: str) -> WorklistItem:
-    """The one served item that satisfies a condition.
-
-    Raises
-    ------
-    NotFound
-        There is none.
-    """
-    found = items_with(connection, condition)
-    if not found:
-        raise NotFound(f"no {name} in the worklist")
-    return found[0]
-
-
-def items_with(connection: Connection, *condition: ColumnElement[bool]) -> list[WorklistItem]:
-    """The served items that satisfy the conditions, sorted by scheduled start."""
-    served = and_(_table.c.version > 0, _table.c.rejected_reason.is_(None))
-    statement = select(_table).where(served, *condition).order_by(*_by_start)
-    return [item_of(row) for row in connection.execute(statement).mappings()]
-
-
 def move_status(connection: Connection, item: WorklistItem, status: ItemStatus, stamp: str) -> None:
     """Compare-and-set of a status along the transition table, inside a write transaction.
 
@@ -365,40 +344,3 @@ def note_study_start(
             updated_at=stamp,
         )
     )
-
-
-def items_of_studies(connection: Connection, uids: Iterable[str]) -> list[WorklistItem]:
-    """Items whose Study Instance UID is one of these."""
-    wanted = [uid for uid in uids if uid]
-    return items_with(connection, _table.c.study_instance_uid.in_(wanted)) if wanted else []
-
-
-def items_of_order(connection: Connection, accession: str, procedure_id: str) -> list[WorklistItem]:
-    """Items of one accession number and Requested Procedure ID."""
-    return items_with(
-        connection,
-        _table.c.accession_number == accession,
-        _table.c.requested_procedure_id == procedure_id,
-    )
-
-
-def items_of_patient_on(
-    connection: Connection, patient_id: str, day: dt.date
-) -> list[WorklistItem]:
-    """Items of one Patient ID that are scheduled to start on one day."""
-    return items_with(
-        connection,
-        _table.c.patient_id == patient_id,
-        _table.c.scheduled_start_date == day.isoformat(),
-    )
-
-
-def item_number(connection: Connection, item_id: int) -> WorklistItem:
-    """The served item of that number.
-
-    Raises
-    ------
-    NotFound
-        There is none.
-    """
-    return item_with(connection, _table.c.id == item_id, f"item {item_id}")
