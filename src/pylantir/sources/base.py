@@ -17,7 +17,6 @@ from typing import Any
 from pylantir.clock import SiteClock
 from pylantir.errors import ValueProblem
 
-
 DEFAULT_DAYS_AHEAD = 30
 
 

@@ -33,7 +33,8 @@ from pylantir.sources.calpendo_bookings import (
     why_not,
 )
 from pylantir.sources.calpendo_client import CalpendoClient
-from pylantir.sources.mapping import FieldMapping, MappingOptions
+from pylantir.sources.mapping import FieldMapping
+from pylantir.sources.options import OPTION_KEYS, MappingOptions
 from pylantir.sources.settings import credential, read_settings
 
 _DETAILS_AT_ONCE = 5
@@ -91,14 +92,13 @@ class CalpendoSource(Source):
     def __init__(self, settings: SourceSettings) -> None:
         super().__init__(settings)
         where = f"source {settings.name}"
-        own, rest = MappingOptions.split(settings.config)
-        merged = dict(rest)
+        merged = {k: v for k, v in settings.config.items() if k not in OPTION_KEYS}
         if settings.window_mode is not None:
             merged["window_mode"] = settings.window_mode
         if settings.daily_window is not None:
             merged["daily_window"] = settings.daily_window.model_dump()
         self._config = read_settings(CalpendoSettings, merged, where)
-        options = MappingOptions.read(own, where)
+        options = MappingOptions.read(settings.config, where)
         self._mapping = FieldMapping.read(
             settings.field_mapping, where=where, source_first=False, options=options
         )
@@ -232,7 +232,7 @@ class CalpendoSource(Source):
             return "outside the daily window"
         allowed = self._config.allowed_studies
         if allowed is not None:
-            study = str(self._mapping.apply(booking).get("study_description") or "").strip()
+            study = str(self._mapping.apply(booking).values.get("study_description") or "").strip()
             if study not in {name.strip() for name in allowed}:
                 return "study is not allowed"
         return ""
@@ -247,7 +247,7 @@ class CalpendoSource(Source):
     def values_of(self, record: SourceRecord) -> dict[str, Any]:
         """Worklist values of a booking: the mapping's, and what the booking itself says."""
         booking = record.fields
-        values = self._mapping.apply(booking)
+        values = self._mapping.apply(booking).values
         moments = date_range(booking, self._clock)
         if moments is not None:
             start, end = moments
@@ -274,10 +274,14 @@ class CalpendoSource(Source):
         there = set()
         for record_id in record_ids:
             booking = self._client.booking(record_id)
-            if booking and resource_of(booking) in self._config.resources:
-                if not (why_not(booking, self._schedulable) or self._unwanted(booking)):
-                    there.add(record_id)
+            if booking and self._is_wanted(booking):
+                there.add(record_id)
         return frozenset(there)
+
+    def _is_wanted(self, booking: Mapping[str, Any]) -> bool:
+        return resource_of(booking) in self._config.resources and not (
+            why_not(booking, self._schedulable) or self._unwanted(booking)
+        )
 
 
 _KNOWN_STATUSES = frozenset({"requested", "tentative", "approved", "denied", "cancelled"})

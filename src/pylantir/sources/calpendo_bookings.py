@@ -20,7 +20,7 @@ _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)[T-](\d\d):?(\d\d)(?::?(\d\d))?")
 
 
 def value_at(booking: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted path: flat key, nested, or below ``properties``; nothing when hidden."""
+    """The value at a dotted path: flat, nested, or below ``properties``; nothing when hidden."""
     for start in (booking, booking.get("properties")):
         if isinstance(start, Mapping):
             if path in start:
