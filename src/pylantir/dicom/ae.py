@@ -17,7 +17,7 @@ from pylantir.clock import SiteClock
 from pylantir.dicom.mpps_scp import MppsScp
 from pylantir.dicom.scanners import scanner_for
 from pylantir.dicom.sop_classes import SOP_CLASSES, TRANSFER_SYNTAXES
-from pylantir.dicom.transport import nodelay, refuse, socket_server
+from pylantir.dicom.transport import hang_up, nodelay, refuse, socket_server
 from pylantir.dicom.worklist_scp import WorklistScp
 from pylantir.errors import StartError
 from pylantir.worklist.steps import StepStore
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from pylantir.config.schema import Config
 
 log = logging.getLogger(__name__)
+
+_ABORT_S = 1.0
+"""How long a stop waits for peers to take their A-ABORT."""
 
 _CALLING_NOT_RECOGNISED = (1, 1, 3)
 _CALLED_NOT_RECOGNISED = (1, 1, 7)
@@ -92,7 +95,8 @@ class ApplicationEntity:
 
     def stop(self) -> None:
         """Abort open associations and stop listening; returns when the port is free."""
-        self._ae.shutdown()
+        if self._server is not None:
+            hang_up(self._server, _ABORT_S)
         self._server = None
 
     def _make_ae(self) -> AE:

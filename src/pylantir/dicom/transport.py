@@ -9,9 +9,11 @@ from __future__ import annotations
 import socket
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import AE, evt
+from pynetdicom.pdu import A_ABORT_RQ
 from pynetdicom.transport import ThreadedAssociationServer
 
 if TYPE_CHECKING:
@@ -59,6 +61,37 @@ def socket_server(
     ).start()
     ae._servers.append(server)
     return server
+
+
+def hang_up(server: AssociationServer, within_s: float) -> None:
+    """Stop listening and abort every association at once; one by one takes 0.1 s each.
+
+    Parameters
+    ----------
+    server : AssociationServer
+        What listens.
+    within_s : float
+        Longest wait for the peers to take their A-ABORT, in seconds.
+    """
+    server.shutdown()
+    sent = threading.Semaphore(0)
+    waiting = 0
+    for association in server.active_associations:
+        if association.is_established:
+            association.bind(evt.EVT_PDU_SENT, _count_aborts, [sent])
+            association.abort(block=False)
+            waiting += 1
+        elif association.dul.socket is not None:
+            association.dul.socket.close()  # not yet an association: nothing to abort
+    deadline = time.monotonic() + within_s
+    for _ in range(waiting):
+        if not sent.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            return  # somebody does not read: the socket closes with the process
+
+
+def _count_aborts(event: Event, sent: threading.Semaphore) -> None:
+    if isinstance(event.pdu, A_ABORT_RQ):
+        sent.release()
 
 
 def nodelay(event: Event) -> None:
