@@ -63,12 +63,12 @@ def socket_server(
     return server
 
 
-def hang_up(server: AssociationServer, within_s: float) -> None:
+def hang_up(server: ThreadedAssociationServer, within_s: float) -> None:
     """Stop listening and abort every association at once; one by one takes 0.1 s each.
 
     Parameters
     ----------
-    server : AssociationServer
+    server : ThreadedAssociationServer
         What listens.
     within_s : float
         Longest wait for the peers to take their A-ABORT, in seconds.
