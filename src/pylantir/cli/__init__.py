@@ -7,6 +7,7 @@ once. Data goes to standard output, notes and logs to standard error.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -48,6 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _write_what_the_terminal_can()
     parser = build_parser()
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks what may come next
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
     arguments = command_first(parser, list(sys.argv[1:] if argv is None else argv))
     args = parser.parse_args(arguments)
     return _run(parser, args)
