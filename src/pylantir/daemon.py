@@ -74,6 +74,7 @@ def open_worklist(config: Config, clock: SiteClock | None = None) -> Worklist:
         default_station=config.default_station_ae_title or "",
         now=clock.now,
     )
+    items.check_foreign_rows()
     return Worklist(config, clock, database, items, StepStore(database, now=clock.now))
 
 
@@ -117,7 +118,6 @@ class Daemon:
         StartError
             A part cannot start; those that had are stopped again.
         """
-        self.worklist.items.check_foreign_rows()
         try:
             for part in self._parts:
                 part.start()
