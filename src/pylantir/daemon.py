@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -56,6 +57,10 @@ class Worklist:
         """Who issues identifiers for what people enter here."""
         return self.items.authority
 
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
 
 def open_worklist(config: Config, clock: SiteClock | None = None) -> Worklist:
     """Open the database of a configuration; created, adopted or migrated as needed.
@@ -75,7 +80,9 @@ def open_worklist(config: Config, clock: SiteClock | None = None) -> Worklist:
         now=clock.now,
     )
     items.check_foreign_rows()
-    return Worklist(config, clock, database, items, StepStore(database, now=clock.now))
+    report_to = [s.name for s in config.data_sources if s.enabled and s.config.get("write_back")]
+    steps = StepStore(database, report_to=report_to, now=clock.now)
+    return Worklist(config, clock, database, items, steps)
 
 
 class Daemon:
@@ -145,11 +152,20 @@ class Daemon:
         self._stopping.set()
 
     def stop(self) -> None:
-        """Stop every part, the last started first, and close the database."""
+        """Stop every part, all at the same time, and close the database.
+
+        One part that takes its time, such as a source in the middle of a fetch, or that fails,
+        does not hold up the others.
+        """
         self._stopping.set()
-        while self._started:
-            self._started.pop().stop()
-        self.worklist.database.close()
+        started, self._started = self._started, []
+        try:
+            with ThreadPoolExecutor(max(1, len(started)), "stop") as pool:
+                stops = [pool.submit(part.stop) for part in started]
+            for stop in stops:
+                stop.result()
+        finally:
+            self.worklist.close()
 
     def handle_signals(self) -> None:
         """Let SIGINT, SIGTERM and on Windows Ctrl-Break end the daemon."""

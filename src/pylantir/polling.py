@@ -25,6 +25,7 @@ from pylantir.errors import (
 from pylantir.sources import make_source, require_known
 from pylantir.sources.base import Source, SourceSettings
 from pylantir.sync import Synchronizer, SyncReport
+from pylantir.worklist.outbox import Outbox
 from pylantir.worklist.sources import SourceStore
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ class SourcePoller:
             log.debug("cause", exc_info=True)
             return self._failed(SourceUnavailable(f"defect: {type(error).__name__}"))
         self._succeeded(report)
+        self._send_reports()
         return self._entry.sync_interval
 
     def _sync(self) -> Synchronizer:
@@ -149,6 +151,24 @@ class SourcePoller:
         memory = health.collect()
         level = logging.INFO if report.says_something else logging.DEBUG
         log.log(level, "source %s: %s; %s", name, report.summary, memory)
+
+    def _send_reports(self) -> None:
+        """Send what scanners did, when the site wants its source to know."""
+        if self._source is None or not wants_reports(self._entry):
+            return
+        box, now = Outbox(self._database), self._clock.now()
+        waiting = box.due(self._entry.name, now)
+        if not waiting:
+            return
+        try:
+            self._source.write_back([each.report for each in waiting])
+        except SourceError as error:
+            box.note_failed(waiting, str(error), now)
+            if waiting[0].attempts == 0:
+                log.warning("source %s: reports not taken: %s", self._entry.name, error)
+            return
+        box.note_sent(waiting, now)
+        log.info("source %s: %d reports of performed steps sent", self._entry.name, len(waiting))
 
     def _failed(self, error: PylantirError) -> float:
         self._failures += 1
@@ -190,6 +210,11 @@ def is_within(interval: OperationInterval, now: dt.time) -> bool:
     if start <= end:
         return start <= minute <= end
     return minute >= start or minute <= end
+
+
+def wants_reports(entry: DataSource) -> bool:
+    """Whether the site wants a source to know what scanners did (off by default)."""
+    return bool(entry.config.get("write_back"))
 
 
 def pollers(

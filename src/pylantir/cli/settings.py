@@ -22,22 +22,35 @@ def run_init(args: argparse.Namespace) -> int:
     """Write a commented configuration and an example of the secrets it needs."""
     from pylantir.config.example import write_example
 
-    for path in write_example(Path(args.folder)):
+    folder = Path(args.folder)
+    written = write_example(folder)
+    for path in written:
         print(f"wrote {path}")
-    print("edit it, then: pylantir check-config && pylantir start", file=sys.stderr)
+    # The file is found by itself in the working folder only.
+    option = "" if folder.resolve() == Path.cwd() else f" --config {written[0]}"
+    print(f"edit it, then: pylantir check-config{option}", file=sys.stderr)
+    print(f"and then:      pylantir start{option}", file=sys.stderr)
     return 0
 
 
 def configure_check(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``check-config``."""
     parser.add_argument("file", nargs="?", help="configuration file (also --config FILE)")
+    parser.add_argument(
+        "--online", action="store_true", help="ask each source and show what comes of one booking"
+    )
 
 
 def run_check(args: argparse.Namespace) -> int:
     """Say everything that is wrong with the configuration, or what it comes to."""
+    from pylantir.sources import require_known
+
     args.config = args.file or args.config
     loaded = load(args)
     config = loaded.config
+    for source in config.data_sources:
+        if source.enabled:
+            require_known(source.type, source.name)
     who = ", ".join(config.allowed_aet) or "every AE title (allowed_aet is empty)"
     print(f"OK  {loaded.path or 'no file: environment and flags only'}")
     print(f"    AE title   {config.ae_title} on {config.ip} port {config.port}")
@@ -48,7 +61,11 @@ def run_check(args: argparse.Namespace) -> int:
         print(
             f"    source     {source.name}: {source.type}, every {source.sync_interval:g} s{state}"
         )
-    return 0
+    from pylantir.cli.online import explain_sources, try_sources
+
+    if not explain_sources(loaded):
+        return 2
+    return 0 if not args.online or try_sources(loaded) else 1
 
 
 def configure_schema(parser: argparse.ArgumentParser) -> None:

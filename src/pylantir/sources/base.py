@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pylantir.clock import SiteClock
-from pylantir.errors import ValueProblem
+from pylantir.errors import SourceRefused, ValueProblem
+from pylantir.worklist.outbox import PerformedReport
 
 DEFAULT_DAYS_AHEAD = 30
 
@@ -280,6 +281,18 @@ class Source(ABC):
             The source cannot ask for single bookings.
         """
         raise NotImplementedError
+
+    def write_back(self, reports: Sequence[PerformedReport]) -> None:
+        """Tell the source what scanners did with its bookings; saying it twice does no harm.
+
+        Called only when the ``config`` of the source has a ``write_back`` object.
+
+        Raises
+        ------
+        SourceError
+            It would not take them.
+        """
+        raise SourceRefused("this type of source takes no reports of performed procedures")
 
     def close(self) -> None:  # noqa: B027 - most sources hold nothing
         """Let go of connections; called once, after the last fetch."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from pylantir.worklist.database import Database
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.linking import BY_HAND, find_item
 from pylantir.worklist.lookup import item_number
+from pylantir.worklist.outbox import enqueue
 from pylantir.worklist.status import StepStatus, progress
 from pylantir.worklist.step import (
     TRANSITIONS,
@@ -42,12 +43,17 @@ class StepStore:
     ----------
     database : Database
         Where the steps are.
+    report_to : collection of str
+        Sources that want to know what scanners did with their bookings.
     now : Now
         The clock.
     """
 
-    def __init__(self, database: Database, *, now: Now = utc_now) -> None:
+    def __init__(
+        self, database: Database, *, report_to: Collection[str] = (), now: Now = utc_now
+    ) -> None:
         self.database = database
+        self._report_to = frozenset(report_to)
         self._now = now
 
     def create(self, step: PerformedProcedureStep) -> LinkedStep:
@@ -194,6 +200,8 @@ class StepStore:
                 note_study_start(connection, item, linked.step.started, stamp)
                 item = item_number(connection, item_id)
             self._follow_item(connection, item, stamp)
+            if item.data_source in self._report_to:
+                enqueue(connection, linked.step, item, stamp)
 
     def _follow_item(self, connection: Connection, item: WorklistItem, stamp: str) -> None:
         """Move the item to the status that follows from all steps linked to it."""
