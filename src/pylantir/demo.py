@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 SOURCE = "demo"
 CHANGE_EVERY_S = 60.0
+_STOP_S = 1.0
 
 _STATIONS = (
     ("PRISMA_1", "PRISMA 3T", "MR ROOM 1"),
@@ -121,15 +122,22 @@ def _booking(
 
 
 def fill(worklist: Worklist) -> None:
-    """Put the day into the worklist, with one booking in each state."""
+    """Put the day into the worklist, with one booking in each state.
+
+    A day that is there already stays as people and scanners have left it.
+    """
     today = worklist.clock.today()
-    worklist.items.put(demo_items(today))
-    items = [item for item in _of_today(worklist, today) if item.status is ItemStatus.SCHEDULED]
-    if len(items) < len(_PEOPLE):
-        return  # somebody has worked with this day already
+    present = {item.source_record_id for item in _of_today(worklist, today)}
+    new = [item for item in demo_items(today) if item.source_record_id not in present]
+    worklist.items.put(new)
+    if len(new) < len(_PEOPLE):
+        return
+    items = _of_today(worklist, today)
     _perform(worklist, items[0], StepStatus.COMPLETED)
     _perform(worklist, items[1], StepStatus.DISCONTINUED)
     _perform(worklist, items[2], StepStatus.IN_PROGRESS)
+    worklist.items.set_status(items[3].item_id or 0, ItemStatus.READY)
+    worklist.items.set_status(items[4].item_id or 0, ItemStatus.ARRIVED)
     worklist.items.set_status(items[-1].item_id or 0, ItemStatus.CANCELLED)
 
 
@@ -138,6 +146,11 @@ def _of_today(worklist: Worklist, today: dt.date) -> list[WorklistItem]:
 
     found = worklist.items.find(WorklistQuery(first_day=today, last_day=today))
     return [item for item in found if item.data_source == SOURCE]
+
+
+def _number(item: WorklistItem) -> int:
+    """Number of a booking within its day, from 1."""
+    return int(item.source_record_id.rpartition("/")[2])
 
 
 def _perform(worklist: Worklist, item: WorklistItem, status: StepStatus) -> None:
@@ -201,25 +214,27 @@ class DemoSource:
         """End; returns when the last change is done."""
         self._stopping.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_STOP_S)  # another process may hold the database
 
     def _run(self) -> None:
         changes: Iterator[Any] = itertools.cycle((self._add, self._move, self._cancel))
         while not self._stopping.wait(self._every_s):
             try:
+                fill(self._worklist)  # midnight may have passed
                 next(changes)()
             except PylantirError as error:
                 log.warning("demonstration: %s", error.for_log)
 
     def _add(self) -> None:
         today = self._worklist.clock.today()
-        known = _of_today(self._worklist, today)
-        number = len(known)
+        number = max(map(_number, _of_today(self._worklist, today)), default=0)
         rng = random.Random(number)  # noqa: S311 - for show, not for secrets
         item = _booking(today, number, rng.choice(_PEOPLE), rng)
-        start = dt.time(16 + number % 6, number % 4 * 15)
-        late = change_item(item, {"scheduled_procedure_step_start_time": start})
-        self._worklist.items.put([late])
+        late = {
+            "scheduled_procedure_step_start_date": today,
+            "scheduled_procedure_step_start_time": dt.time(16 + number % 6, number % 4 * 15),
+        }
+        self._worklist.items.put([change_item(item, late)])
         log.info("demonstration: a booking was added")
 
     def _move(self) -> None:
@@ -243,7 +258,6 @@ class DemoSource:
         added = [
             item
             for item in _of_today(self._worklist, today)
-            if item.status is ItemStatus.SCHEDULED
-            and int(item.source_record_id.rpartition("/")[2]) > len(_PEOPLE)
+            if item.status is ItemStatus.SCHEDULED and _number(item) > len(_PEOPLE)
         ]
         return added[-1] if added else None

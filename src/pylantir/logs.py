@@ -12,8 +12,8 @@ import logging.handlers
 import os
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
 
 from pylantir.errors import StartError
 
@@ -53,6 +53,8 @@ def configure(
         _to_file(root, level, Path(file).expanduser(), max_bytes, backups)
     for name in _TOO_TALKATIVE:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    # Without a handler of its own SQLAlchemy would echo to standard output, where data goes.
+    logging.getLogger("sqlalchemy.engine.Engine").addHandler(logging.NullHandler())
 
 
 def _to_terminal(root: logging.Logger, level: int) -> None:
@@ -80,18 +82,33 @@ def _coloredlogs_install() -> Callable[..., None] | None:
 def _to_file(root: logging.Logger, level: int, path: Path, max_bytes: int, backups: int) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
-        handler = logging.handlers.RotatingFileHandler(
-            path, maxBytes=max_bytes, backupCount=backups, encoding="utf-8"
-        )
+        handler = _LogFile(path, maxBytes=max_bytes, backupCount=backups, encoding="utf-8")
     except OSError as error:
         raise StartError(
-            f"cannot write the log file {path}: {error.strerror}. Change log.file."
+            f"cannot write the log file {path}: {error.strerror}. "
+            "Change log.file in the configuration, or --log-file."
         ) from error
     handler.setLevel(level)
     handler.setFormatter(logging.Formatter(_LINE, _DATE))
     handler.addFilter(escape_controls)
     root.addHandler(handler)
+
+
+class _LogFile(logging.handlers.RotatingFileHandler):
+    """Readable by its own account only, each new file after a rotation too."""
+
+    _failed = False
+
+    def _open(self) -> TextIOWrapper:
+        os.close(os.open(self.baseFilename, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
+        return super()._open()
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - as logging has it
+        """Say once that the file cannot be written; the terminal goes on."""
+        if not self._failed:
+            self._failed = True
+            reason = sys.exc_info()[1]
+            sys.stderr.write(f"cannot write the log file {self.baseFilename}: {reason}\n")
 
 
 def escape_controls(record: logging.LogRecord) -> bool:
@@ -102,5 +119,5 @@ def escape_controls(record: logging.LogRecord) -> bool:
     return True
 
 
-def _printable(character: str) -> Any:
-    return character if character.isprintable() else f"\\x{ord(character):02x}"
+def _printable(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from pylantir.cli.parser import build_parser, command_first
+from pylantir.cli.parser import build_parser, parse
 from pylantir.errors import (
     ConfigurationError,
     InvalidItem,
@@ -53,26 +53,51 @@ def main(argv: Sequence[str] | None = None) -> int:
         import argcomplete
 
         argcomplete.autocomplete(parser)
-    arguments = command_first(parser, list(sys.argv[1:] if argv is None else argv))
-    args = parser.parse_args(arguments)
-    return _run(parser, args)
-
-
-def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
-    if getattr(args, "run", None) is None:
+    args = parse(parser, sys.argv[1:] if argv is None else argv)
+    if args.command is None:
         parser.print_help()
         return USAGE
+    return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
-        return int(args.run(args))
+        code = int(args.run(args))
+        sys.stdout.flush()
     except PylantirError as error:
         _complain(error)
         return next(code for kind, code in _EXIT_CODES if isinstance(error, kind))
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone, as `| head` does; nothing more can be said.
-        sys.stderr.close()
+        _write_no_more()
         return FAILED
+    except OSError as error:
+        print(f"pylantir: {error}", file=sys.stderr)
+        return FAILED
+    except Exception as error:  # noqa: BLE001 - the outermost door
+        _confess(error, args)
+        return FAILED
+    return code
+
+
+def _confess(error: Exception, args: argparse.Namespace) -> None:
+    """A defect of ours, without the values that a traceback's last line may hold."""
+    import traceback
+
+    if args.verbose:
+        traceback.print_exception(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    name = f"{type(error).__name__} in {os.path.basename(place.filename)}:{place.lineno}"  # noqa: PTH119
+    print(f"pylantir: a defect ended {args.command}: {name}", file=sys.stderr)
+    print("with -v it tells more; please report it", file=sys.stderr)
+
+
+def _write_no_more() -> None:
+    """The reader of our output has gone, as `| head` does; Python flushes once more at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _complain(error: PylantirError) -> None:

@@ -70,17 +70,28 @@ def _show_items(worklist: Worklist, args: argparse.Namespace) -> int:
     if args.json:
         table.write_json(records)
     elif args.csv:
-        table.write_csv([{name: _cell(value) for name, value in r.items()} for r in records])
-    else:
+        cells = [{name: _cell(value) for name, value in r.items()} for r in records]
+        table.write_csv(cells, _csv_columns())
+    elif records:
         rows = [[_cell(record[name]) for _, name in _COLUMNS] for record in records]
         table.write_table([header for header, _ in _COLUMNS], rows)
-    total = worklist.items.count()
-    if len(shown) < len(found):
-        note = f"{len(shown)} of {len(found)} matching items shown; --all shows them"
-    else:
-        note = f"{len(found)} of {total} items match"
-    print(note, file=sys.stderr)
+    print(_note(len(shown), len(found), worklist.items.count()), file=sys.stderr)
     return 0
+
+
+def _csv_columns() -> list[str]:
+    """The columns of :func:`~pylantir.worklist.plain.plain_item`, for a file without rows."""
+    from pylantir.worklist.attributes import FIELDS
+
+    last = ("patient_weight_lb", "extras", "data_source", "source_record_id")
+    return ["id", *(attribute.column for attribute in FIELDS), *last]
+
+
+def _note(shown: int, found: int, total: int) -> str:
+    if shown < found:
+        return f"{shown} of {found} matching items shown; --all shows them"
+    note = f"{found} of {total} items match"
+    return f"{note}; leave out a filter to see more" if total and not found else note
 
 
 def _show_rejected(worklist: Worklist, args: argparse.Namespace) -> int:

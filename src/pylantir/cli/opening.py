@@ -30,14 +30,23 @@ def load(args: argparse.Namespace) -> LoadedConfig:
     """
     from pylantir.config.load import load_config
 
-    if args.demo:
+    if wants_demo(args):
         from pylantir.demo import demo_config
 
+        if args.config:
+            message = "the demonstration has a configuration of its own"
+            hint = "leave out --config or --demo"
+            raise ConfigurationError([ConfigProblem("command line", "--config", message, hint)])
         return demo_config(args.demo_dir, flags_of(args))
     loaded = load_config(args.config, flags=flags_of(args))
     for warning in loaded.warnings:
         print(f"WARNING: {warning}", file=sys.stderr)
     return loaded
+
+
+def wants_demo(args: argparse.Namespace) -> bool:
+    """Whether the command is about the demonstration worklist instead of the site's."""
+    return bool(args.demo or args.demo_dir)
 
 
 def flags_of(args: argparse.Namespace) -> dict[str, Any]:
@@ -64,7 +73,7 @@ def open_store(args: argparse.Namespace, *, create: bool = True) -> Iterator[Wor
     loaded = load(args)
     log_to_stderr(args)
     if not create:
-        _require_database(loaded)
+        _require_database(loaded, wants_demo(args))
     from pylantir.daemon import open_worklist
 
     worklist = open_worklist(loaded.config)
@@ -74,20 +83,14 @@ def open_store(args: argparse.Namespace, *, create: bool = True) -> Iterator[Wor
         worklist.database.close()
 
 
-def _require_database(loaded: LoadedConfig) -> None:
+def _require_database(loaded: LoadedConfig, is_demo: bool) -> None:
     location = loaded.config.db_path
-    if "://" not in location and not Path(location).expanduser().exists():
-        where = str(loaded.path) if loaded.path else "configuration"
-        raise ConfigurationError(
-            [
-                ConfigProblem(
-                    where,
-                    "db_path",
-                    f"there is no worklist at {location} yet",
-                    "start the server first, or import a file",
-                )
-            ]
-        )
+    if "://" in location or Path(location).expanduser().exists():
+        return
+    where = loaded.origins.get("db_path", "configuration")
+    hint = "start it first: pylantir start --demo" if is_demo else "start the server, or import"
+    message = f"there is no worklist at {location} yet"
+    raise ConfigurationError([ConfigProblem(where, "db_path", message, hint)])
 
 
 def log_level(args: argparse.Namespace, default: int) -> int:

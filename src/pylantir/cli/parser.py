@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NoReturn
 
 from pylantir.cli import exchange, items, performed, scanner, server, settings, syncing
 
@@ -60,6 +62,16 @@ _COMMANDS: tuple[tuple[str, str, Configure, Run], ...] = (
 )
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong and where to look, in two lines instead of a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and exit with 2."""
+        print(f"{self.prog}: {message}", file=sys.stderr)
+        print(f"see: {self.prog} --help", file=sys.stderr)
+        sys.exit(2)
+
+
 class _Version(argparse.Action):
     """Looks the version up only when it is asked for: importlib.metadata costs 30 ms."""
 
@@ -67,15 +79,18 @@ class _Version(argparse.Action):
         super().__init__(option_strings, dest, nargs=0, help="print the version and exit")
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        print(f"pylantir {version('pylantir')}")
+        try:
+            print(f"pylantir {version('pylantir')}")
+        except PackageNotFoundError:
+            print("pylantir, from a checkout that is not installed")
         parser.exit()
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """The parser with all commands."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="pylantir",
         description="DICOM Modality Worklist and MPPS server for MRI research centres.",
         epilog="Try: pylantir start --demo",
@@ -93,8 +108,8 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _shared_options() -> argparse.ArgumentParser:
-    shared = argparse.ArgumentParser(add_help=False)
+def _shared_options() -> Parser:
+    shared = Parser(add_help=False)
     group = shared.add_argument_group("common options")
     group.add_argument(
         "--config", "--pylantir_config", dest="config", metavar="FILE", help="configuration file"
@@ -112,22 +127,36 @@ def _shared_options() -> argparse.ArgumentParser:
         help="AE title of the scanner that test-client and test-mpps play",
     )
     group.add_argument("--demo", action="store_true", help="use the demonstration worklist")
-    group.add_argument("--demo-dir", metavar="DIR", help="folder of the demonstration worklist")
+    group.add_argument(
+        "--demo-dir", metavar="DIR", help="the same, with its files in a folder of your choice"
+    )
     group.add_argument("-v", "--verbose", action="count", default=0, help="say more")
     group.add_argument("-q", "--quiet", action="count", default=0, help="say only what is wrong")
     return shared
 
 
-def command_first(parser: argparse.ArgumentParser, argv: list[str]) -> list[str]:
+def parse(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments of one command, wherever in them its name stands.
+
+    Exits with 2, and the nearest known name, when a command or an option does not exist.
+    """
+    args, unknown = parser.parse_known_args(command_first(parser, list(argv)))
+    if unknown:
+        command = _subparsers(parser).choices[args.command]
+        command.error(f"unknown {_named(unknown[0], _options(command))}")
+    return args
+
+
+def command_first(parser: Parser, argv: list[str]) -> list[str]:
     """The arguments with the command in front, wherever it stood.
 
     The published release takes every option before the command name; argparse knows the options
     of a command only after it.
     """
-    commands = _subparsers(parser)
+    commands = _subparsers(parser).choices
     takes_value = {
         option
-        for command in commands.choices.values()
+        for command in commands.values()
         for action in command._actions
         for option in action.option_strings
         if action.nargs is None and action.const is None
@@ -135,17 +164,30 @@ def command_first(parser: argparse.ArgumentParser, argv: list[str]) -> list[str]
     at = 0
     while at < len(argv):
         token = argv[at]
-        if token in commands.choices:
+        if token in commands:
             return [token, *argv[:at], *argv[at + 1 :]]
-        if token in ("--", "-h", "--help", "--version"):
-            return argv
+        if token in ("-h", "--help", "--version"):
+            return [token]
+        if not token.startswith("-"):
+            parser.error(f"unknown {_named(token, commands, 'command')}")
         at += 2 if token in takes_value else 1
+    if argv:
+        parser.error("expected a command, such as: pylantir start")
     return argv
 
 
-def _subparsers(
-    parser: argparse.ArgumentParser,
-) -> argparse._SubParsersAction[argparse.ArgumentParser]:
+def _options(command: Parser) -> list[str]:
+    return [option for action in command._actions for option in action.option_strings]
+
+
+def _named(token: str, known: Iterable[str], what: str = "") -> str:
+    """A name that nobody knows, with the nearest one that somebody does."""
+    what = what or ("option" if token.startswith("-") else "argument")
+    near = difflib.get_close_matches(token.partition("=")[0], list(known), n=1)
+    return f"{what} {token!r}" + (f", did you mean {near[0]}?" if near else "")
+
+
+def _subparsers(parser: Parser) -> argparse._SubParsersAction[Parser]:
     return next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
 
 

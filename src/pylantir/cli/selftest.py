@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import tempfile
 from collections.abc import Callable
@@ -29,16 +30,16 @@ def run_self_test(args: argparse.Namespace) -> int:
     from pylantir.demo import DemoSource, demo_config
 
     logs.configure(logging.ERROR)
-    with tempfile.TemporaryDirectory(prefix="pylantir-") as folder:
+    with tempfile.TemporaryDirectory(prefix="pylantir-", ignore_cleanup_errors=True) as folder:
         flags = {"port": args.port or 0} | ({"ae_title": args.ae_title} if args.ae_title else {})
-        loaded = demo_config(args.demo_dir or folder, flags)
-        _said("configuration", lambda: loaded.config.ae_title)
-        worklist = open_worklist(loaded.config)
-        daemon = Daemon(worklist, DemoSource(worklist))
-        try:
-            return _checks(daemon)
-        finally:
-            daemon.stop()
+        loaded = demo_config(folder, flags)
+        _said("configuration", lambda: f"AE title {loaded.config.ae_title}")
+        with contextlib.closing(open_worklist(loaded.config)) as worklist:
+            daemon = Daemon(worklist, DemoSource(worklist))
+            try:
+                return _checks(daemon)
+            finally:
+                daemon.stop()
 
 
 def _checks(daemon: Daemon) -> int:

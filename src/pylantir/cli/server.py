@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pylantir.cli.opening import load, log_level
+from pylantir.cli.opening import load, log_level, wants_demo
 
 if TYPE_CHECKING:
     from pylantir.config.load import LoadedConfig
     from pylantir.daemon import Daemon, Part, Worklist
+
+
+log = logging.getLogger(__name__)
+
+_OPEN_TO_ALL = (
+    "EVERY AE title may connect and read names, because allowed_aet is empty: list the AE titles "
+    "of your scanners in %s"
+)
 
 
 def configure_start(parser: argparse.ArgumentParser) -> None:
@@ -35,28 +45,31 @@ def run_start(args: argparse.Namespace) -> int:
 
         return run_self_test(args)
     loaded = load(args)
-    log = loaded.config.log
+    config = loaded.config
     logs.configure(
         log_level(args, logging.INFO),
-        file=args.log_file or log.file,
-        max_bytes=log.max_bytes,
-        backups=log.backups,
+        file=args.log_file or config.log.file,
+        max_bytes=config.log.max_bytes,
+        backups=config.log.backups,
     )
-    worklist = open_worklist(loaded.config)
-    daemon = Daemon(worklist, *_parts(args, loaded, worklist))
-    daemon.handle_signals()
-    try:
-        daemon.start()
-        print(banner(daemon, loaded), flush=True)
-        daemon.wait()
-    finally:
-        daemon.stop()
-    logging.getLogger(__name__).info("stopped")
+    with contextlib.closing(open_worklist(config)) as worklist:
+        daemon = Daemon(worklist, *_parts(args, loaded, worklist))
+        daemon.handle_signals()
+        try:
+            daemon.start()
+            if not config.allowed_aet and not wants_demo(args):
+                log.warning(_OPEN_TO_ALL, loaded.path or "the configuration")
+            log.info("ready: AE title %s, %s port %d", config.ae_title, *daemon.ae.address)
+            print(banner(daemon, loaded, args), flush=True)
+            daemon.wait()
+        finally:
+            daemon.stop()
+    log.info("stopped")
     return 0
 
 
 def _parts(args: argparse.Namespace, loaded: LoadedConfig, worklist: Worklist) -> Sequence[Part]:
-    if not args.demo:
+    if not wants_demo(args):
         from pylantir.polling import pollers
 
         return pollers(loaded.config, loaded.environ, worklist.database, worklist.clock)
@@ -65,25 +78,48 @@ def _parts(args: argparse.Namespace, loaded: LoadedConfig, worklist: Worklist) -
     return [DemoSource(worklist)]
 
 
-def banner(daemon: Daemon, loaded: LoadedConfig) -> str:
+def banner(daemon: Daemon, loaded: LoadedConfig, args: argparse.Namespace) -> str:
     """What the person at the keyboard should know: where it listens and what to try next."""
     config = daemon.worklist.config
     host, port = daemon.ae.address
-    peer = daemon.peer
-    allowed = ", ".join(config.allowed_aet)
-    sources = ", ".join(s.name for s in config.data_sources if s.enabled)
-    aets = f"-aet {peer.calling_ae_title} -aec {peer.called_ae_title}"
-    key = '-k "0040,0100[0].Modality=MR" -k PatientName -k PatientID'
+    demo = wants_demo(args)
+    sources = ", ".join(s.name for s in config.data_sources if s.enabled) or "none"
     return "\n".join(
         (
             f"Pylantir is ready: AE title {config.ae_title}, {host} port {port}",
             f"  database      {daemon.worklist.database.name}",
             f"  configuration {loaded.path or 'built in'}",
-            f"  sources       {sources or 'none'}",
-            f"  may connect   {allowed or 'EVERY AE title: allowed_aet is empty'}",
+            f"  sources       {'a demonstration: one change each minute' if demo else sources}",
+            f"  may connect   {', '.join(config.allowed_aet) or 'EVERY AE title (no allowed_aet)'}",
             "Try in another terminal:",
-            f"  findscu -W {aets} {peer.host} {port} {key}",
-            f"  pylantir query-db{' --demo' if not loaded.path else ''}",
+            *(f"  {line}" for line in _to_try(daemon, args)),
             "Stop with Ctrl-C.",
         )
     )
+
+
+def _to_try(daemon: Daemon, args: argparse.Namespace) -> Iterator[str]:
+    """Commands that can be copied as they stand."""
+    config, peer = daemon.worklist.config, daemon.peer
+    calling = peer.calling_ae_title if config.allowed_aet else ""
+    words = ["pylantir", "test-client", "--AEtitle", peer.called_ae_title]
+    words += ["--callingAEtitle", calling] if calling else []
+    yield _quoted([*words, "--ip", peer.host, "--port", str(peer.port)])
+    words = ["findscu", "-W", *(["-aet", calling] if calling else [])]
+    words += ["-aec", peer.called_ae_title, peer.host, str(peer.port)]
+    keys = '-k "0040,0100[0].Modality=MR" -k PatientName -k PatientID'
+    yield f"{_quoted(words)} {keys}"
+    named = (("--demo-dir", args.demo_dir), ("--config", args.config))
+    words = [word for flag, value in named if value for word in (flag, value)]
+    yield _quoted(["pylantir", "query-db", *(words or (["--demo"] if args.demo else []))])
+
+
+def _quoted(words: Sequence[str]) -> str:
+    """A command line for this machine's shell."""
+    if sys.platform == "win32":
+        from subprocess import list2cmdline
+
+        return list2cmdline(words)
+    from shlex import join
+
+    return join(words)

@@ -6,17 +6,25 @@ import contextlib
 import csv
 import json
 import sys
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 _MAX_DRAWN = 200
 """More rows than this are written plainly: drawing 10 000 would take seconds."""
 
+_NARROWEST = 12
+"""Columns on a terminal are not squeezed below this; those on the right are left out instead."""
+
+_GAP = 2
+
 Rows = Sequence[Sequence[str]]
 
 
 def write_table(headers: Sequence[str], rows: Rows) -> None:
-    """Write a table to standard output, drawn on a terminal, tab-aligned in a pipe."""
+    """Write a table to standard output, drawn on a terminal, aligned with spaces in a pipe."""
+    headers = [printable(header) for header in headers]
+    rows = [[printable(cell) for cell in row] for row in rows]
     if sys.stdout.isatty() and len(rows) <= _MAX_DRAWN:
         _draw(headers, rows)
     else:
@@ -24,14 +32,34 @@ def write_table(headers: Sequence[str], rows: Rows) -> None:
             print(line)
 
 
+def printable(cell: str) -> str:
+    """The text as a terminal may show it: nothing that moves its cursor or hides a part."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cell)
+
+
+def display_width(text: str) -> int:
+    """Columns that a text takes on a terminal: two for kanji, none for a combining accent."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
+
+
 def plain_lines(headers: Sequence[str], rows: Rows) -> list[str]:
-    """Columns aligned with spaces, the last one as long as it is."""
+    """Columns aligned with spaces, the last one as long as it is; a dash where there is nothing."""
     table = [list(headers), *[[cell or "-" for cell in row] for row in rows]]
-    widths = [max(len(row[column]) for row in table) for column in range(len(headers))]
+    widths = _widths(table)
     return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "".join(
+            cell + " " * (width - display_width(cell) + _GAP)
+            for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
         for row in table
     ]
+
+
+def _widths(table: Rows) -> list[int]:
+    return [max(map(display_width, column)) for column in zip(*table, strict=True)]
 
 
 def _draw(headers: Sequence[str], rows: Rows) -> None:
@@ -39,12 +67,37 @@ def _draw(headers: Sequence[str], rows: Rows) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    least = least_widths(headers, rows)
+    shown = columns_that_fit(least, console.width)
     drawn = Table(box=None, header_style="bold", pad_edge=False)
-    for header in headers:
-        drawn.add_column(header, no_wrap=header.endswith("UID"), overflow="fold")
+    for header, width in zip(headers[:shown], least, strict=False):
+        whole = width < _NARROWEST or header.endswith("UID")
+        drawn.add_column(header, no_wrap=whole, min_width=width, overflow="fold")
     for row in rows:
-        drawn.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
-    Console().print(drawn)
+        drawn.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row[:shown]))
+    console.print(drawn)
+    if shown < len(headers):
+        missing = ", ".join(headers[shown:])
+        print(f"too wide for this terminal: {missing}; --json shows all", file=sys.stderr)
+
+
+def least_widths(headers: Sequence[str], rows: Rows) -> list[int]:
+    """How narrow each column may become; a UID stays in one piece, so that it can be copied."""
+    return [
+        width if header.endswith("UID") else min(width, _NARROWEST)
+        for header, width in zip(headers, _widths([headers, *rows]), strict=True)
+    ]
+
+
+def columns_that_fit(widths: Sequence[int], available: int) -> int:
+    """How many columns of these widths, from the left, stand side by side; at least one."""
+    taken = -_GAP
+    for number, width in enumerate(widths):
+        taken += width + _GAP
+        if taken > available:
+            return max(number, 1)
+    return len(widths)
 
 
 _STYLES = {
@@ -61,11 +114,20 @@ def write_json(records: Sequence[dict[str, Any]]) -> None:
     print()
 
 
-def write_csv(records: Sequence[dict[str, Any]]) -> None:
-    """Write records as CSV with a header; columns are those of the first record."""
-    if not records:
+def write_csv(records: Sequence[dict[str, Any]], columns: Sequence[str] = ()) -> None:
+    """Write records as CSV with a header.
+
+    Parameters
+    ----------
+    records : sequence of dict
+        All with the same keys.
+    columns : sequence of str
+        The header when there is no record to take it from.
+    """
+    header = list(records[0]) if records else list(columns)
+    if not header:
         return
-    writer = csv.DictWriter(sys.stdout, fieldnames=list(records[0]), lineterminator="\n")
+    writer = csv.DictWriter(sys.stdout, fieldnames=header, lineterminator="\n")
     writer.writeheader()
     writer.writerows(records)
 
