@@ -105,7 +105,7 @@ class _Reader:
 
     def refuse(self, path: str, expected: str, got: object, hint: str = "") -> None:
         shown = f"expected {expected}, got {shown_value(got)}"
-        self.problems.append(ConfigProblem(self.where, path, shown, hint))
+        self.problems.append(ConfigProblem(self.where, f"config.{path}", shown, hint))
 
     def object(self, path: str, given: Any) -> dict[str, Any]:
         if given is None:
@@ -158,10 +158,8 @@ class _Reader:
         return named
 
     def name_format(self, given: Any) -> dict[str, str]:
-        if given is None or isinstance(given, str):
-            given = {} if not given else {"*": given}
-            return self.choices("name_format", given, NAME_FORMATS)
-        return self.choices("name_format", given, NAME_FORMATS)
+        everywhere = {"*": given} if isinstance(given, str) and given else given
+        return self.choices("name_format", everywhere or None, NAME_FORMATS)
 
 
 def shown_value(value: object) -> str:
