@@ -61,6 +61,7 @@ class ApplicationEntity:
         self._handlers: list[evt.EventHandlerType] = [
             (evt.EVT_CONN_OPEN, nodelay),
             (evt.EVT_REQUESTED, self._admit),
+            (evt.EVT_DIMSE_RECV, worklist.cancellations.note),
             (evt.EVT_C_ECHO, _handle_echo),
             (evt.EVT_C_FIND, worklist.handle_find),
             (evt.EVT_N_CREATE, mpps.handle_create),

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from pynetdicom import AE, evt
 from pynetdicom.pdu import A_ABORT_RQ
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pynetdicom.association import Association
     from pynetdicom.events import Event
 
+_C_FIND_RQ, _C_CANCEL_RQ = 0x0020, 0x0FFF
 _LISTEN_BACKLOG = 128
 _POLL_S = 0.1
 """How soon the accept loop notices that it shall end."""
@@ -106,3 +108,31 @@ def refuse(association: Association, result: int, source: int, diagnostic: int) 
     association.acse.send_reject(result, source, diagnostic)
     evt.trigger(association, evt.EVT_REJECTED, {})
     association.kill()
+
+
+class Cancellations:
+    """Which queries their scanners have cancelled (PS3.7 9.3.2.3).
+
+    The library forgets a C-CANCEL that is read before the query's handler runs, and takes the
+    eleventh late one for a request, which ends the association's thread without a word to the
+    scanner. So they are noted here, in the order in which the messages come.
+    """
+
+    def __init__(self) -> None:
+        self._message_ids: WeakKeyDictionary[Association, set[int]] = WeakKeyDictionary()
+
+    def note(self, event: Event) -> None:
+        """Handler of ``EVT_DIMSE_RECV``."""
+        command = event.message.command_set
+        if command.CommandField == _C_FIND_RQ:
+            # Whatever was cancelled earlier is over, even if it had the same Message ID.
+            self._message_ids[event.assoc] = set()
+        elif command.CommandField == _C_CANCEL_RQ:
+            event.assoc.dimse.cancel_req.clear()
+            cancelled = self._message_ids.setdefault(event.assoc, set())
+            cancelled.add(command.MessageIDBeingRespondedTo)
+
+    def is_cancelled(self, event: Event) -> bool:
+        """Whether the query that an ``EVT_C_FIND`` brought has been cancelled."""
+        request: Any = event.request
+        return request.MessageID in self._message_ids.get(event.assoc, ())

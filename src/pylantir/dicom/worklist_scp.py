@@ -15,6 +15,7 @@ from pylantir.dicom.datasets import response_identifier
 from pylantir.dicom.elements import Encoding
 from pylantir.dicom.identifiers import FindRequest, read_identifier
 from pylantir.dicom.scanners import Scanner, scanner_for
+from pylantir.dicom.transport import Cancellations
 from pylantir.errors import InvalidQuery, PylantirError, StoreError
 from pylantir.worklist.query import STATION, SingleValue
 from pylantir.worklist.store import ItemStore
@@ -46,6 +47,7 @@ class WorklistScp:
         self._store = store
         self._config = config
         self._clock = clock
+        self.cancellations = Cancellations()
 
     def handle_find(self, event: Event) -> Iterator[Answer]:
         """Handler of ``EVT_C_FIND``: pending responses, then the final status.
@@ -79,7 +81,7 @@ class WorklistScp:
         station = _station(request, scanner)
         sent = 0
         for item in items:
-            if event.is_cancelled:
+            if self.cancellations.is_cancelled(event):
                 log.info("C-FIND from %s: cancelled after %d items", scanner.ae_title, sent)
                 yield answers.CANCELLED, None
                 return
