@@ -166,22 +166,48 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
-FOREIGN_WRITE_TRIGGER = """
+FOREIGN_WRITE_TRIGGERS = (
+    """
 CREATE TRIGGER IF NOT EXISTS worklist_items_foreign_write
 AFTER UPDATE OF {columns} ON worklist_items
-WHEN NEW.version IS OLD.version AND OLD.version IS NOT NULL
+WHEN OLD.version IS NOT NULL
+  AND (NEW.version IS OLD.version OR NEW.version IS NOT (SELECT version FROM changes))
 BEGIN
   UPDATE worklist_items SET version = NULL, rejected_reason = NULL WHERE id = NEW.id;
 END
-"""
-"""Whoever changes a row without raising its version is not us: the row is checked again."""
+""",
+    """
+CREATE TRIGGER IF NOT EXISTS worklist_items_foreign_insert
+AFTER INSERT ON worklist_items
+WHEN NEW.version IS NOT NULL AND NEW.version IS NOT (SELECT version FROM changes)
+BEGIN
+  UPDATE worklist_items SET version = NULL, rejected_reason = NULL WHERE id = NEW.id;
+END
+""",
+)
+"""Whoever writes a row without raising its version to the newest is not us: it is checked again."""
 
 
 def install_triggers(connection: Connection, columns: list[str]) -> None:
     """Mark rows that other programs change (SQLite)."""
     if connection.dialect.name == "sqlite":
         quoted = ", ".join(f'"{name}"' for name in columns)
-        connection.execute(text(FOREIGN_WRITE_TRIGGER.format(columns=quoted)))
+        for trigger in FOREIGN_WRITE_TRIGGERS:
+            connection.execute(text(trigger.format(columns=quoted)))
+
+
+@contextlib.contextmanager
+def lenient_text(connection: Connection) -> Iterator[None]:
+    """Read text that is no UTF-8 with U+FFFD in it, instead of failing for all rows (SQLite)."""
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver.text_factory = lambda stored: stored.decode("utf-8", "replace")
+    try:
+        yield
+    finally:
+        driver.text_factory = str
 
 
 def backup_sqlite(source: Path, target: Path) -> None:

@@ -18,9 +18,10 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from pylantir import clock
+from pylantir.errors import InvalidItem, ValueProblem
 from pylantir.worklist import identity
 from pylantir.worklist.attributes import FIELDS, Attribute
-from pylantir.worklist.item import NO_EXTRAS, WorklistItem, make_item
+from pylantir.worklist.item import NO_EXTRAS, WorklistItem, make_item, published_protocol
 from pylantir.worklist.query import fold_name
 from pylantir.worklist.status import ItemStatus
 from pylantir.worklist.values import Code, pounds
@@ -31,9 +32,9 @@ Row = RowMapping
 def row_of(item: WorklistItem) -> dict[str, Any]:
     """The columns of an item, without its number, version and times of change."""
     row = {a.column: _stored(a, getattr(item, a.name)) for a in FIELDS}
-    codes = item.scheduled_protocol_codes
-    row["protocol_name"] = codes[0].value if codes else item.scheduled_procedure_step_description
-    row["hisris_coding_designator"] = codes[0].scheme if codes else None
+    protocol, scheme = published_protocol(item)
+    row["protocol_name"] = protocol or None
+    row["hisris_coding_designator"] = scheme or None
     weight = item.patient_weight_kg
     row["patient_weight_lb"] = None if weight is None else pounds(weight)
     row["data_source"] = item.data_source
@@ -145,6 +146,7 @@ def item_of_foreign_row(row: Row, *, published: bool, authority: str = "") -> Wo
     if given and not (kilograms and _is_weight(kilograms, given)):
         values.pop("patient_weight_kg", None)
     _read_json(values, row)
+    _read_protocol(values)
     if published:
         _forget_published_defaults(values)
     return make_item(
@@ -159,21 +161,40 @@ def _read_json(values: dict[str, Any], row: Row) -> None:
     for attribute in FIELDS:
         if attribute.is_sequence and row[attribute.column]:
             values[attribute.name] = _json(row[attribute.column])
-    extras = _json(row["extras"]) if row["extras"] else None
-    if isinstance(extras, dict):
-        values.update(extras)
+    extras = _json(row["extras"]) if row["extras"] else {}
+    if not isinstance(extras, dict):
+        raise InvalidItem([ValueProblem("extras", "", "expected an object keyed by DICOM keyword")])
+    values.update(extras)
 
 
 def _json(stored: str) -> Any:
     try:
         return json.loads(stored)
-    except ValueError:
+    except (ValueError, RecursionError):
         return stored  # the value's own parser says what is wrong with it
+
+
+def _read_protocol(values: dict[str, Any]) -> None:
+    """Only where somebody changed the published protocol does it replace what we stored."""
+    codes = values.get("scheduled_protocol_codes")
+    present = (values.get("scheduled_procedure_step_description") or "", "")
+    if codes:
+        first = codes[0] if isinstance(codes, list) else None
+        if not isinstance(first, dict):
+            return
+        present = (first.get("value", ""), first.get("scheme", ""))
+    given = (values["protocol_name"] or "", values["hisris_coding_designator"] or "")
+    if given in (present, ("", "")):
+        values["protocol_name"] = None
+        return
+    values.pop("scheduled_protocol_codes", None)
+    if values.get("scheduled_procedure_step_description") == present[0]:
+        del values["scheduled_procedure_step_description"]
 
 
 def _is_weight(kilograms: str, given: str) -> bool:
     try:
-        return pounds(Decimal(kilograms)) == given
+        return pounds(Decimal(str(kilograms))) == given
     except ArithmeticError:
         return False
 

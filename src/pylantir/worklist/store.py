@@ -10,26 +10,34 @@ import datetime as dt
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, func, select
 
 from pylantir import clock
 from pylantir.clock import Now, utc_now
-from pylantir.errors import Conflict, InvalidItem
-from pylantir.worklist import narrow
+from pylantir.errors import Conflict
+from pylantir.worklist import foreign, narrow
 from pylantir.worklist.database import Database
+from pylantir.worklist.foreign import Admission, RejectedRow
 from pylantir.worklist.item import WorklistItem
-from pylantir.worklist.lookup import by_start, item_number
+from pylantir.worklist.lookup import by_start, item_number, items_with
 from pylantir.worklist.query import WorklistQuery
-from pylantir.worklist.rows import item_of, item_of_foreign_row, row_of
+from pylantir.worklist.rows import item_of, row_of
 from pylantir.worklist.status import MOVES, ItemStatus
 from pylantir.worklist.tables import changes, worklist_items
+
+__all__ = [
+    "ItemStore",
+    "PutReport",
+    "RejectedRow",
+    "move_status",
+    "next_version",
+    "note_study_start",
+]
 
 log = logging.getLogger(__name__)
 
 _table = worklist_items
-_unchecked = or_(_table.c.version.is_(None), _table.c.version < 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +47,6 @@ class PutReport:
     created: int
     updated: int
     unchanged: int
-
-
-@dataclass(frozen=True, slots=True)
-class RejectedRow:
-    """A row that cannot be served, with the reason; for people only, it may hold their data."""
-
-    item_id: int
-    data_source: str
-    source_record_id: str
-    reason: str
 
 
 class ItemStore:
@@ -108,6 +106,7 @@ class ItemStore:
         NotFound
             There is none, or it was rejected.
         """
+        self.check_foreign_rows()
         with self.database.read() as connection:
             return item_number(connection, item_id)
 
@@ -119,19 +118,19 @@ class ItemStore:
         """
         created = updated = 0
         with self.database.write() as connection:
+            self.check_within(connection)
             for item in map(self._with_station, items):
                 row_id, known = _identity(connection, item)
-                if (
-                    known is not None
-                    and (merged := _merge(known, item)).content() == known.content()
-                ):
-                    continue
-                version = next_version(connection)
                 if row_id is None:
-                    self._insert(connection, item, version)
+                    self._insert(connection, item, next_version(connection))
                     created += 1
+                    continue
+                if known is None:
+                    merged = foreign.over_rejected(connection, row_id, item)
                 else:
-                    self._update(connection, merged, version)
+                    merged = _merge(known, item)
+                if known is None or merged.content() != known.content():
+                    self._update(connection, merged, next_version(connection))
                     updated += 1
         return PutReport(created, updated, len(items) - created - updated)
 
@@ -156,13 +155,20 @@ class ItemStore:
 
         Raises
         ------
+        NotFound
+            It is not in the worklist.
         Conflict
-            Its version is not the stored one.
+            Its version is not the stored one, its Study Instance UID would change, or its status
+            does not allow the new one.
         """
         with self.database.write() as connection:
+            self.check_within(connection)
             present = item_number(connection, item.item_id or 0)
             if present.version != item.version:
                 raise Conflict(f"item {item.item_id} was changed by somebody else meanwhile")
+            if present.study_instance_uid != item.study_instance_uid:
+                raise Conflict(f"the Study Instance UID of item {item.item_id} never changes")
+            _require_move(present, item.status)
             version = next_version(connection)
             self._update(connection, item, version)
         return replace(item, version=version)
@@ -178,6 +184,7 @@ class ItemStore:
             The present status does not allow it.
         """
         with self.database.write() as connection:
+            self.check_within(connection)
             item = item_number(connection, item_id)
             move_status(connection, item, status, self._stamp())
         return self.get(item_id)
@@ -185,20 +192,8 @@ class ItemStore:
     def rejected(self) -> list[RejectedRow]:
         """Rows that cannot be served, with their reasons."""
         self.check_foreign_rows()
-        statement = (
-            select(_table).where(_table.c.rejected_reason.is_not(None)).order_by(_table.c.id)
-        )
         with self.database.read() as connection:
-            rows = connection.execute(statement).mappings().all()
-        return [
-            RejectedRow(
-                row["id"],
-                row["data_source"] or "",
-                row["source_record_id"] or "",
-                row["rejected_reason"],
-            )
-            for row in rows
-        ]
+            return foreign.rejected_rows(connection)
 
     def check_foreign_rows(self) -> int:
         """Check rows that other programs wrote; what cannot be served is set aside.
@@ -208,35 +203,26 @@ class ItemStore:
         int
             How many rows were looked at.
         """
-        waiting = select(_table.c.id).where(_unchecked).limit(1)
         with self.database.read() as connection:
-            if connection.execute(waiting).first() is None:
+            if not foreign.any_unchecked(connection):
                 return 0
         with self.database.write() as connection:
-            rows = connection.execute(select(_table).where(_unchecked)).mappings().all()
-            version = next_version(connection)
-            rejected = sum(not self._admit(connection, row, version) for row in rows)
+            return self.check_within(connection)
+
+    def check_within(self, connection: Connection) -> int:
+        """The same as :meth:`check_foreign_rows`, inside a write transaction."""
+        if not foreign.any_unchecked(connection):
+            return 0
+        admission = Admission(self.authority, self._with_station, self._stamp())
+        looked, rejected = foreign.admit_rows(connection, admission, next_version(connection))
         if rejected:
             log.warning(
                 "%d of %d rows written by other programs cannot be served; "
                 "pylantir query-db --rejected shows why",
                 rejected,
-                len(rows),
+                looked,
             )
-        return len(rows)
-
-    def _admit(self, connection: Connection, row: Any, version: int) -> bool:
-        published = (row["version"] or 0) < 0
-        try:
-            item = item_of_foreign_row(row, published=published, authority=self.authority)
-        except InvalidItem as error:
-            values: dict[str, Any] = {"rejected_reason": str(error)}
-        else:
-            values = row_of(self._with_station(item))
-            values["created_at"] = row["created_at"] or self._stamp()
-        values |= {"version": version, "updated_at": self._stamp()}
-        connection.execute(_table.update().where(_table.c.id == row["id"]).values(values))
-        return values["rejected_reason"] is None
+        return looked
 
     def _insert(self, connection: Connection, item: WorklistItem, version: int) -> int:
         stamp = self._stamp()
@@ -275,8 +261,7 @@ def move_status(connection: Connection, item: WorklistItem, status: ItemStatus, 
     """
     if item.status is status:
         return
-    if status not in MOVES[item.status]:
-        raise Conflict(f"item {item.item_id} is {item.status}, it cannot become {status}")
+    _require_move(item, status)
     result = connection.execute(
         _table.update()
         .where(_table.c.id == item.item_id, _table.c.version == item.version)
@@ -290,26 +275,26 @@ def move_status(connection: Connection, item: WorklistItem, status: ItemStatus, 
         raise Conflict(f"item {item.item_id} was changed by somebody else meanwhile")
 
 
+def _require_move(item: WorklistItem, status: ItemStatus) -> None:
+    if status is not item.status and status not in MOVES[item.status]:
+        raise Conflict(f"item {item.item_id} is {item.status}, it cannot become {status}")
+
+
 def _identity(connection: Connection, item: WorklistItem) -> tuple[int | None, WorklistItem | None]:
     """Number of the row of that identity and its item; no item when the row was rejected."""
-    row = (
-        connection.execute(
-            select(_table).where(
-                _table.c.data_source == item.data_source,
-                _table.c.source_record_id == item.source_record_id,
-            )
-        )
-        .mappings()
-        .first()
+    same = select(_table.c.id).where(
+        _table.c.data_source == item.data_source,
+        _table.c.source_record_id == item.source_record_id,
     )
-    if row is None:
+    row_id = connection.execute(same).scalar()
+    if row_id is None:
         return None, None
-    served = (row["version"] or 0) > 0 and row["rejected_reason"] is None
-    return int(row["id"]), item_of(row) if served else None
+    found = items_with(connection, _table.c.id == row_id)
+    return int(row_id), found[0] if found else None
 
 
 def _merge(known: WorklistItem, new: WorklistItem) -> WorklistItem:
-    begun = known.status in _SCANNER_OWNS
+    begun = known.status in foreign.SCANNER_OWNS
     return replace(
         new,
         item_id=known.item_id,
@@ -319,9 +304,6 @@ def _merge(known: WorklistItem, new: WorklistItem) -> WorklistItem:
         study_date=known.study_date or new.study_date,
         study_time=known.study_time or new.study_time,
     )
-
-
-_SCANNER_OWNS = frozenset({ItemStatus.IN_PROGRESS, ItemStatus.COMPLETED, ItemStatus.DISCONTINUED})
 
 
 def note_study_start(
