@@ -27,7 +27,6 @@ from pylantir.worklist.status import ItemStatus
 from pylantir.worklist.values import Code
 
 _CHARACTER_SET = 0x0008_0005
-_CODE_TAGS = tuple(CODE_KEYS)
 _TEXT_VRS = frozenset({"SH", "LO", "ST", "LT", "UC", "UT", "PN"})
 """Those that Specific Character Set governs (PS3.5 6.1.2.3)."""
 
@@ -78,15 +77,20 @@ def _fill(ds: Dataset, item: WorklistItem, asked: Iterable[Asked], station: str)
 
 
 def _value(item: WorklistItem, key: Asked, station: str) -> Any:
+    shown = wire_values(item, key, station)
+    if not shown:
+        return None if key.attribute is not None and key.attribute.vr == "US" else ""
+    return shown[0] if len(shown) == 1 else list(shown)
+
+
+def wire_values(item: WorklistItem, key: Asked, station: str) -> tuple[Any, ...]:
+    """The values of an attribute as a scanner sees them: text, or a number for US."""
     attribute = key.attribute
     assert attribute is not None
     values = item.values_of(attribute)
     if attribute is STATION and not values and station:
-        return station
-    shown = [_wire(value) for value in values]
-    if not shown:
-        return None if attribute.vr == "US" else ""
-    return shown[0] if len(shown) == 1 else shown
+        return (station,)
+    return tuple(map(_wire, values))
 
 
 def _wire(value: Any) -> Any:
@@ -100,24 +104,36 @@ def _wire(value: Any) -> Any:
 
 
 def _code_item(code: Code, key: Asked) -> Dataset:
-    wanted = [child.tag for child in key.children] if key.children is not None else _CODE_TAGS
     item = Dataset()
-    for tag in wanted:
-        name = CODE_KEYS.get(tag)
-        if name is None or (name == "version" and key.children is None and not code.version):
-            continue
-        _add(item, tag, dictionary_VR(tag), getattr(code, name))
+    for tag in code_tags(code, key):
+        _add(item, tag, dictionary_VR(tag), getattr(code, CODE_KEYS[tag]))
     return item
+
+
+def code_tags(code: Code, key: Asked) -> set[int]:
+    """Attributes of a code that are answered: those asked, else all that it has."""
+    if key.children is not None:
+        return {child.tag for child in key.children if child.tag in CODE_KEYS}
+    return {tag for tag, name in CODE_KEYS.items() if name != "version" or code.version}
 
 
 def _add_extra(ds: Dataset, item: WorklistItem, key: Asked) -> None:
     value = item.extras.get(key.keyword)
-    vr = dictionary_VR(key.tag).split(" or ")[0]
     if value is not None:
-        wanted = None if key.children is None else {child.keyword for child in key.children}
-        add_plain(ds, key.keyword, value, wanted)
+        add_plain(ds, key.keyword, value, plain_keywords(key))
     elif key.attribute is not None:
-        ds.add(DataElement(key.tag, vr, [] if vr == "SQ" else ""))
+        ds.add(empty_extra(key))
+
+
+def plain_keywords(key: Asked) -> set[str] | None:
+    """Keywords that are asked of each item of an extra's sequence; nothing for all."""
+    return None if key.children is None else {child.keyword for child in key.children}
+
+
+def empty_extra(key: Asked) -> DataElement:
+    """An attribute of the model that the item does not have."""
+    vr = dictionary_VR(key.tag).split(" or ")[0]
+    return DataElement(key.tag, vr, [] if vr == "SQ" else "")
 
 
 def add_plain(ds: Dataset, keyword: str, value: Any, wanted: set[str] | None = None) -> None:
