@@ -217,7 +217,7 @@ class DemoSource:
             self._thread.join(_STOP_S)  # another process may hold the database
 
     def _run(self) -> None:
-        changes: Iterator[Any] = itertools.cycle((self._add, self._move, self._cancel))
+        changes: Iterator[Any] = itertools.cycle((self.add, self.move, self.cancel))
         while not self._stopping.wait(self._every_s):
             try:
                 fill(self._worklist)  # midnight may have passed
@@ -225,7 +225,8 @@ class DemoSource:
             except PylantirError as error:
                 log.warning("demonstration: %s", error.for_log)
 
-    def _add(self) -> None:
+    def add(self) -> None:
+        """Add a booking for this evening."""
         today = self._worklist.clock.today()
         number = max(map(_number, _of_today(self._worklist, today)), default=0)
         rng = random.Random(number)  # noqa: S311 - for show, not for secrets
@@ -237,7 +238,8 @@ class DemoSource:
         self._worklist.items.put([change_item(item, late)])
         log.info("demonstration: a booking was added")
 
-    def _move(self) -> None:
+    def move(self) -> None:
+        """Move the booking that was added last by an hour."""
         item = self._last_scheduled()
         if item is not None:
             later = min(item.scheduled_procedure_step_start_time.hour + 1, 23)
@@ -246,7 +248,8 @@ class DemoSource:
             self._worklist.items.replace(changed)
             log.info("demonstration: item %s was moved", item.item_id)
 
-    def _cancel(self) -> None:
+    def cancel(self) -> None:
+        """Cancel the booking that was added last."""
         item = self._last_scheduled()
         if item is not None:
             self._worklist.items.set_status(item.item_id or 0, ItemStatus.CANCELLED)

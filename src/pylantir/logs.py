@@ -7,6 +7,7 @@ control characters that a peer may smuggle into a line are escaped.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import logging.handlers
 import os
@@ -109,6 +110,11 @@ class _LogFile(logging.handlers.RotatingFileHandler):
             self._failed = True
             reason = sys.exc_info()[1]
             sys.stderr.write(f"cannot write the log file {self.baseFilename}: {reason}\n")
+
+    def close(self) -> None:
+        """Close the file; that its last lines did not fit on the disk has been said."""
+        with contextlib.suppress(OSError):
+            super().close()
 
 
 def escape_controls(record: logging.LogRecord) -> bool:
