@@ -19,6 +19,7 @@ from pydicom import dcmwrite
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.errors import BytesLengthException
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -33,7 +34,7 @@ from pylantir.dicom.elements import Encoding, MalformedDataSet
 from pylantir.dicom.performed import read_attributes
 from pylantir.dicom.sop_classes import WORKLIST_FIND
 from pylantir.errors import ValueProblem
-from pylantir.worklist.attributes import BY_KEYWORD, STEP_SEQUENCE_TAG
+from pylantir.worklist.attributes import BY_KEYWORD, MODEL, STEP_SEQUENCE_TAG, Level
 from pylantir.worklist.identity import UID_ROOT
 from pylantir.worklist.imports import Reading, Record, Refusal, refused_file
 from pylantir.worklist.item import WorklistItem
@@ -95,6 +96,8 @@ def read_worklist_file(data: bytes) -> Reading:
         ds, violations = read_attributes(body, encoding)
     except MalformedDataSet as error:
         return refused_file(f"not a DICOM worklist file: {error}")
+    except BytesLengthException:
+        return refused_file("holds a number of the wrong length, which cannot be read")
     doubts = tuple(
         ValueProblem(keyword_for_tag(v.tag), "", "holds a value that cannot be read")
         for v in violations
@@ -308,7 +311,7 @@ def write_worklist_file(item: WorklistItem) -> bytes:
     Its character set is Latin-1 where that holds every text, because older scanners know no
     other, else UTF-8. The same item always makes the same bytes.
     """
-    ds = item_data_set(item)
+    ds = _data_set(item)
     chosen = charsets.choose(texts_of(ds), charsets.ASCII, _LATIN_1)
     if chosen:
         ds.SpecificCharacterSet = chosen[0]
@@ -326,8 +329,47 @@ def write_worklist_file(item: WorklistItem) -> bytes:
 
 def write_dicom_json(items: Iterable[WorklistItem]) -> str:
     """Items as a list of data sets in DICOM JSON (PS3.18 Annex F), one a line."""
-    lines = [json.dumps(item_data_set(item).to_json_dict(), ensure_ascii=False) for item in items]
+    lines = [json.dumps(_json_of(_data_set(item)), ensure_ascii=False) for item in items]
     return "[" + ",".join(f"\n{line}" for line in lines) + "\n]\n"
+
+
+def _json_of(ds: Dataset) -> dict[str, Any]:
+    written: dict[str, Any] = ds.to_json_dict()
+    _keep_decimals(ds, written)
+    return written
+
+
+def _keep_decimals(ds: Dataset, written: dict[str, Any]) -> None:
+    """Write a decimal string as a number only where the number reads back the same."""
+    for element in ds:
+        entry = written[f"{element.tag:08X}"]
+        if element.VR == "SQ":
+            for item, inner in zip(element.value, entry.get("Value", ()), strict=True):
+                _keep_decimals(item, inner)
+        elif element.VR == "DS" and not element.is_empty:
+            parts = element.value if element.VM > 1 else [element.value]
+            entry["Value"] = [_number(str(part)) for part in parts]
+
+
+def _number(text: str) -> int | float | str:
+    number = float(text)
+    if text == str(number):
+        return number
+    return int(number) if number.is_integer() and text == str(int(number)) else text
+
+
+def _data_set(item: WorklistItem) -> Dataset:
+    """The item's data set: what is empty stands in it only where Table K.6-1 has it as type 2.
+
+    wlmscpfs takes a file with an empty conditional sequence for an incomplete one.
+    """
+    ds = item_data_set(item)
+    for level, holder in ((Level.ROOT, ds), (Level.STEP, ds[STEP_SEQUENCE_TAG].value[0])):
+        for attribute in MODEL:
+            is_optional = attribute.level is level and attribute.return_type not in ("1", "2")
+            if is_optional and attribute.tag in holder and holder[attribute.tag].is_empty:
+                del holder[attribute.tag]
+    return ds
 
 
 def file_name(item: WorklistItem) -> str:

@@ -64,11 +64,17 @@ def unknown_name(name: str) -> str:
     """Why a name is not known, with the nearest one that is."""
     from pylantir.worklist.extras import nearest_keyword
 
-    folded = name.strip().lower().replace(" ", "_").replace("-", "_")
+    shown = name.strip()[:_SHOWN]
+    folded = shown.lower().replace(" ", "_").replace("-", "_")
     spellings = [s for a in FIELDS for s in (a.name, a.column, *a.alias)]
-    near = difflib.get_close_matches(folded[:100], [*spellings, *_OTHERS], n=1, cutoff=0.7)
-    hint = near[0] if near else nearest_keyword(name.strip()[:100])
+    near = difflib.get_close_matches(folded, [*spellings, *_OTHERS], n=1, cutoff=0.7)
+    candidates = [*near, *filter(None, [nearest_keyword(shown)])]
+    hint = max(candidates, key=lambda known: _likeness(shown, known), default="")
     return "unknown name" + (f" (did you mean {hint}?)" if hint else "")
+
+
+def _likeness(shown: str, known: str) -> float:
+    return difflib.SequenceMatcher(None, shown, known).ratio()
 
 
 @dataclass(slots=True)
