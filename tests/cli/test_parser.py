@@ -229,7 +229,7 @@ def test_the_module_is_the_command(tmp_path: Path) -> None:
 def test_a_reader_that_stops_reading_is_no_traceback(tmp_path: Path) -> None:
     nobody_reads, write_here = os.pipe()
     os.close(nobody_reads)
-    with open(write_here, "wb") as pipe:
+    with os.fdopen(write_here, "wb") as pipe:
         ran = subprocess.run(
             command("config-schema"),
             env=clean_environment(tmp_path),
