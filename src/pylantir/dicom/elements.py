@@ -149,7 +149,10 @@ class _Reader:
             end = self._at + length
             if end > stop:
                 raise MalformedDataSet("an item longer than its sequence")
-            return self.data_set(end, encoding, depth)
+            elements = self.data_set(end, encoding, depth)
+            if self._at != end:
+                raise MalformedDataSet("an item that ends before its length")
+            return elements
         start = self._at
         elements = self.data_set(stop, encoding, depth)
         if self._data[self._at - 8 : self._at - 4] not in _ITEM_END_BYTES or self._at == start:
