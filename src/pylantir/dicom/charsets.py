@@ -7,12 +7,19 @@ it: pydicom would put ``?`` there and only warn.
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from pydicom.charset import convert_encodings, decode_bytes, encode_string, python_encoding
+from pydicom.charset import (
+    convert_encodings,
+    custom_encoders,
+    decode_bytes,
+    encode_string,
+    python_encoding,
+)
 
 Terms = tuple[str, ...]
 """Values of Specific Character Set, in order; none for the default repertoire (ASCII)."""
@@ -23,6 +30,8 @@ UTF_8: Terms = ("ISO_IR 192",)
 _DEFAULT_TERMS = ("", "ISO_IR 6", "ISO 2022 IR 6")
 _TEXT_DELIMITERS = {0x0D, 0x0A, 0x09, 0x0C, ord("\\")}
 _NAME_DELIMITERS = {*_TEXT_DELIMITERS, ord("^"), ord("=")}
+_GB_2312, _GB_2312_ESCAPE = "iso_ir_58", "\x1b$)A"
+_BETWEEN_NAME_PARTS = re.compile("[=^]")
 
 _quiet = threading.RLock()
 
@@ -63,9 +72,12 @@ def decode(raw: bytes, terms: Terms, vr: str) -> str:
     delimiters = _NAME_DELIMITERS if vr == "PN" else _TEXT_DELIMITERS
     with quietly():
         try:
-            return decode_bytes(raw, list(encodings), delimiters)
-        except (LookupError, UnicodeError, ValueError):
+            text = decode_bytes(raw, list(encodings), delimiters)
+        except (LookupError, ValueError):
             return raw.decode("ascii", errors="replace")
+    if _GB_2312 in encodings:
+        text = text.replace(_GB_2312_ESCAPE, "")  # pydicom leaves it standing in the text
+    return text.replace("\x1b", "\ufffd")  # what is left of an escape sequence nobody knows
 
 
 def choose(texts: Iterable[str], asked: Terms, preferred: Terms) -> Terms:
@@ -99,15 +111,23 @@ def choose(texts: Iterable[str], asked: Terms, preferred: Terms) -> Terms:
 def holds(terms: Terms, text: str) -> bool:
     """Whether a text survives being encoded in a character set and decoded again."""
     encodings = _python_encodings(terms)
-    if len(terms) <= 1:
+    if len(terms) == 1 and encodings[0] not in custom_encoders:
         return _encodable(text, encodings[0])
-    if not all(any(_encodable(c, encoding) for encoding in encodings) for c in text):
-        return False
-    with quietly():
+    if terms[0] in _DEFAULT_TERMS and any("\x80" <= character <= "\xff" for character in text):
+        return False  # pydicom takes the default repertoire for Latin-1, and no scanner does
+    # A name is encoded part by part, any other text as a whole; either may be meant.
+    whole = _survives(text, encodings, _TEXT_DELIMITERS)
+    parts = _BETWEEN_NAME_PARTS.split(text)
+    return whole and all(_survives(part, encodings, _NAME_DELIMITERS) for part in parts)
+
+
+def _survives(text: str, encodings: tuple[str, ...], delimiters: set[int]) -> bool:
+    with _quiet, warnings.catch_warnings():
+        warnings.simplefilter("error")
         try:
             encoded = encode_string(text, list(encodings))
-            return decode_bytes(encoded, list(encodings), _NAME_DELIMITERS) == text
-        except (LookupError, UnicodeError, ValueError):
+            return decode_bytes(encoded, list(encodings), delimiters) == text
+        except (LookupError, ValueError, Warning):
             return False
 
 
