@@ -26,11 +26,16 @@ BUSY_TIMEOUT_S = 30.0
 """How long a write waits for another process before it fails."""
 
 _PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
     f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}",
 )
+_HINTS = {
+    "readonly": ". Make the file and its folder writable, or choose another db_path.",
+    "locked": ". Another program holds it; end that program.",
+    "full": ". Make room on the disk.",
+    "unable to open": ". Look whether db_path is a file in a folder that you may enter.",
+}
 _DAMAGED = ("malformed", "not a database", "corrupt", "disk image")
 
 
@@ -64,7 +69,13 @@ class Database:
 
     def _make_engine(self, echo: bool) -> Engine:
         if not self.is_sqlite:
-            return create_engine(self.url, echo=echo, pool_pre_ping=True)
+            try:
+                return create_engine(self.url, echo=echo, pool_pre_ping=True)
+            except (SQLAlchemyError, ImportError) as error:
+                raise DatabaseUnavailable(
+                    f"the database {self.name} cannot be used: {error}. "
+                    "Install its driver, or choose another db_path."
+                ) from error
         engine = create_engine(
             self.url,
             echo=echo,
@@ -108,9 +119,11 @@ class Database:
         DatabaseUnavailable
             The folder cannot be made or written.
         """
-        if self.path is None or self.path.exists():
+        if self.path is None:
             return
         try:
+            if self.path.exists():
+                return
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:
@@ -118,6 +131,16 @@ class Database:
                 f"cannot create the database {self.path}: {error.strerror}. "
                 "Choose another db_path or make its folder writable."
             ) from error
+
+    def use_wal(self) -> None:
+        """Let readers and one writer work at the same time (SQLite); the file remembers it.
+
+        Not done when connecting: a file that turns out to be somebody else's stays as it is.
+        """
+        if not self.is_sqlite:
+            return
+        with self._named_errors(), contextlib.closing(self._engine.raw_connection()) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
 
     def close(self) -> None:
         """Close every connection."""
@@ -134,7 +157,8 @@ class Database:
         cause = str(getattr(error, "orig", None) or error).splitlines()[0]
         if any(word in cause for word in _DAMAGED):
             return DatabaseIncompatible(f"the database {self.name} is damaged: {cause}")
-        return DatabaseUnavailable(f"the database {self.name} cannot be used: {cause}")
+        hint = next((hint for word, hint in _HINTS.items() if word in cause), "")
+        return DatabaseUnavailable(f"the database {self.name} cannot be used: {cause}{hint}")
 
 
 def database_url(location: str) -> URL:
@@ -155,10 +179,12 @@ def database_url(location: str) -> URL:
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # SQLAlchemy's begin event says BEGIN, not the driver
-    cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(pragma)
-    cursor.close()
+    try:
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+    except sqlite3.Error:
+        connection.close()  # the pool has not seen it yet
+        raise
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, RowMapping, or_, select
 
 from pylantir.errors import InvalidItem
 from pylantir.worklist.database import lenient_text
+from pylantir.worklist.identity import new_record
 from pylantir.worklist.item import WorklistItem
-from pylantir.worklist.rows import item_of_foreign_row, row_of
+from pylantir.worklist.rows import ADOPTED, item_of_foreign_row, row_of
 from pylantir.worklist.status import ItemStatus, parse_status
 from pylantir.worklist.tables import worklist_items
 from pylantir.worklist.values import uid
@@ -81,7 +82,10 @@ def _admit(
     except InvalidItem as error:
         values = {"rejected_reason": str(error)}
     else:
-        if _is_taken(connection, row, item):
+        taken = _is_taken(connection, row, item)
+        if taken and published:
+            item = replace(item, source_record_id=ADOPTED + new_record())
+        if taken and not published:
             values = {"rejected_reason": "another row has this data_source and source_record_id"}
         else:
             values = row_of(admission.settle(item))

@@ -16,6 +16,12 @@ from pylantir.worklist.tables import SCHEMA_VERSION, changes, metadata
 
 log = logging.getLogger(__name__)
 
+KNOWN_VERSIONS = (SCHEMA_VERSION,)
+"""Every migration in ``worklist/migrations/versions``, the newest last."""
+
+_PUBLISHED_COLUMNS = {"id", "patient_id", "patient_name", "scheduled_start_date"}
+"""What no table of ours lacks."""
+
 
 def prepare(database: Database, *, now: dt.datetime) -> None:
     """Make the database ready: new, adopted from the published release, or migrated.
@@ -37,6 +43,7 @@ def prepare(database: Database, *, now: dt.datetime) -> None:
     database.create_file()
     with database.read() as connection:
         present = _schema_of(connection, database)
+    database.use_wal()
     if present == SCHEMA_VERSION:
         return
     if present is not None and database.path is not None:
@@ -60,24 +67,27 @@ def _schema_of(connection: Connection, database: Database) -> str | None:
     DatabaseIncompatible
         Tables of something else, or a version this release does not know.
     """
-    tables = set(inspect(connection).get_table_names())
-    if "alembic_version" in tables:
-        version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-        if version is not None and str(version) > SCHEMA_VERSION:
-            raise DatabaseIncompatible(
-                f"the database {database.name} was written by a newer release of pylantir "
-                f"(schema {version}, this release knows {SCHEMA_VERSION}). Install that release, "
-                "or choose another db_path."
-            )
-        return str(version or "")
-    if "worklist_items" in tables:
-        return ""
-    if tables:
+    inspector = inspect(connection)
+    tables = set(inspector.get_table_names())
+    if not tables:
+        return None
+    if "worklist_items" not in tables or not {
+        column["name"] for column in inspector.get_columns("worklist_items")
+    } >= _PUBLISHED_COLUMNS:
         raise DatabaseIncompatible(
             f"the database {database.name} belongs to something else "
             f"(tables {', '.join(sorted(tables)[:5])}). Choose another db_path."
         )
-    return None
+    if "alembic_version" not in tables:
+        return ""
+    version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if version is None or version in KNOWN_VERSIONS:
+        return version or ""
+    raise DatabaseIncompatible(
+        f"the database {database.name} was written by a newer release of pylantir "
+        f"(schema {version}, this release knows {SCHEMA_VERSION}). Install that release, "
+        "or choose another db_path."
+    )
 
 
 def _create(connection: Connection) -> None:
@@ -114,6 +124,7 @@ def _copy(path: Path, now: dt.datetime) -> Path:
     try:
         backup_sqlite(path, target)
     except (OSError, sqlite3.Error) as error:
+        target.unlink(missing_ok=True)
         raise DatabaseUnavailable(
             f"cannot copy the database to {target} before migrating it: {error}"
         ) from error

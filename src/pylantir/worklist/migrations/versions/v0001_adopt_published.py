@@ -46,6 +46,7 @@ def upgrade() -> None:
         op.add_column("worklist_items", column)
     op.add_column("worklist_items", sa.Column("version", sa.Integer))
     op.execute(f"UPDATE worklist_items SET version = {_PUBLISHED}")
+    _part_doubles()
     _create_indexes()
     _create_step_tables()
     _create_source_tables()
@@ -55,6 +56,16 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer, nullable=False),
     )
     op.execute("INSERT INTO changes (id, version) VALUES (1, 0)")
+
+
+def _part_doubles() -> None:
+    """Rows of one booking, in tables without the published constraint: the newest keeps the id."""
+    op.execute(
+        "UPDATE worklist_items SET source_record_id = NULL WHERE EXISTS ("
+        "SELECT 1 FROM worklist_items AS newer WHERE newer.id > worklist_items.id"
+        " AND newer.data_source = worklist_items.data_source"
+        " AND newer.source_record_id = worklist_items.source_record_id)"
+    )
 
 
 def _create_indexes() -> None:
