@@ -17,12 +17,13 @@ from pylantir import clock
 from pylantir.clock import Now, utc_now
 from pylantir.errors import Conflict
 from pylantir.worklist import foreign, narrow
+from pylantir.worklist.cache import ItemCache
 from pylantir.worklist.database import Database
 from pylantir.worklist.foreign import Admission, RejectedRow
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.lookup import by_start, item_number, items_with
 from pylantir.worklist.query import WorklistQuery
-from pylantir.worklist.rows import item_of, row_of
+from pylantir.worklist.rows import row_of
 from pylantir.worklist.status import MOVES, ItemStatus
 from pylantir.worklist.tables import changes, worklist_items
 
@@ -76,6 +77,7 @@ class ItemStore:
         self.authority = authority
         self._default_station = (default_station,) if default_station else ()
         self._now = now
+        self._cache = ItemCache()
 
     def find(self, query: WorklistQuery) -> list[WorklistItem]:
         """The items that match, sorted by scheduled start; the read transaction is over.
@@ -86,10 +88,11 @@ class ItemStore:
             The database cannot be read.
         """
         self.check_foreign_rows()
-        statement = select(_table).where(*narrow.conditions(query)).order_by(*by_start)
+        narrowed = select(_table.c.id, _table.c.version).where(*narrow.conditions(query))
         with self.database.read() as connection:
-            rows = connection.execute(statement).mappings().all()
-        found = [item for row in rows if query.matches(item := item_of(row))]
+            rows = connection.execute(narrowed.order_by(*by_start)).all()
+            items = self._cache.items(connection, [(row[0], row[1]) for row in rows])
+        found = [item for item in items if query.matches(item)]
         last = None if query.limit is None else query.offset + query.limit
         return found[query.offset : last]
 
