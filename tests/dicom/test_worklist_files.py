@@ -105,7 +105,9 @@ def worklist(*steps: Dataset, **values: Any) -> Dataset:
     return ds
 
 
-def encoded(ds: Dataset, syntax: str = ExplicitVRLittleEndian, *, explicit_length: bool = True):
+def encoded(
+    ds: Dataset, syntax: str = ExplicitVRLittleEndian, *, explicit_length: bool = True
+) -> bytes:
     """A bare data set, as ``dump2dcm --write-dataset`` writes it."""
     from pydicom.filebase import DicomBytesIO
 

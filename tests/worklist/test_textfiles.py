@@ -214,7 +214,7 @@ def test_a_code_without_a_scheme_is_kept_as_a_description_only() -> None:
     assert item.scheduled_protocol_codes == ()
     assert item.scheduled_procedure_step_description == "Diffusion"
     assert importer.notes == [
-        "bookings.csv: 1 codes left out, because no coding scheme is named for them"
+        "bookings.csv: codes left out because nothing names their coding scheme: 1"
     ]
 
 

@@ -283,7 +283,7 @@ def run_export(args: argparse.Namespace) -> int:
     except OSError as error:
         problem = f"cannot write {args.output}: {error.strerror or error}"
         raise ConfigurationError([ConfigProblem("command line", "--output", problem)]) from error
-    print(f"{len(items)} items written", file=sys.stderr)
+    print(f"items written: {len(items)}", file=sys.stderr)
     return 0
 
 
@@ -343,9 +343,8 @@ def write_folder(items: Sequence[WorklistItem], folder: Path) -> None:
     (folder / "lockfile").touch()
     open_to_all = sum(not item.scheduled_station_ae_title for item in items)
     if open_to_all:
-        print(
-            f"{open_to_all} items name no scanner; wlmscpfs leaves such files out", file=sys.stderr
-        )
+        note = f"items without a scanner: {open_to_all}; wlmscpfs leaves such files out"
+        print(note, file=sys.stderr)
 
 
 def _replace(path: Path, data: bytes, mode: int) -> None:

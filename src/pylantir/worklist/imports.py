@@ -204,7 +204,7 @@ class Importer:
             except InvalidItem as error:
                 self.refused.append(Refusal(record.where, error.problems, name))
         if without_scheme:
-            lost = f"{without_scheme} codes left out, because no coding scheme is named for them"
+            lost = f"codes left out because nothing names their coding scheme: {without_scheme}"
             self.notes.append(_printable(f"{name}: {lost}"))
 
     def refuse(self, item: WorklistItem, reason: str) -> None:
