@@ -135,6 +135,17 @@ class FieldMapping:
         return MappingProxyType({role: pair.source for role, pair in self._roles.items()})
 
     @property
+    def targets(self) -> frozenset[str]:
+        """Every worklist name that may get a value: from a field, a template or a default."""
+        pairs = {pair.target for pair in (*self._pairs, *self._roles.values())} - {""}
+        return frozenset(pairs | self._templates.keys() | self._defaults.keys())
+
+    def sources_of(self, target: str) -> tuple[str, ...]:
+        """The source fields that give a target, in the order of the mapping."""
+        pairs = (*self._roles.values(), *self._pairs)
+        return tuple(pair.source for pair in pairs if pair.target == target and pair.source)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What is probably not meant, such as a worklist name that nothing has."""
         return tuple(self._warnings)
