@@ -245,9 +245,8 @@ def test_a_rejected_scanner_leaves_room_for_others(make_server: MakeServer) -> N
             with server.scanner(calling="MR1") as one, server.scanner(calling="MR1") as two:
                 assert one.echo().status == two.echo().status == 0x0000
             return
-        except Refused as refused:
-            assert refused.args == (2, 3, 2)
-            assert time.monotonic() < deadline
+        except Refused:
+            assert time.monotonic() < deadline, "rejected scanners keep their places"
 
 
 def test_what_is_not_offered_is_answered_context_by_context(server: Server) -> None:
