@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime as dt
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pylantir.cli import performed, table
@@ -31,6 +33,8 @@ _COLUMNS = (
 )
 _DEFAULT_LIMIT = 100
 _MANUAL = "manual"
+_LONGEST_NUMBER = 19
+"""Digits of the largest number that a database may give to an item."""
 
 
 def configure_query(parser: argparse.ArgumentParser) -> None:
@@ -58,8 +62,6 @@ def run_query(args: argparse.Namespace) -> int:
 
 
 def _show_items(worklist: Worklist, args: argparse.Namespace) -> int:
-    from dataclasses import replace
-
     from pylantir.worklist.plain import plain_item
 
     query = query_of(args, worklist.clock.today())
@@ -153,16 +155,37 @@ def run_add(args: argparse.Namespace) -> int:
     from pylantir.worklist.item import make_item
 
     with open_store(args) as worklist:
-        item = make_item(
-            _given(args, worklist.clock.local_now()),
-            data_source=_MANUAL,
-            source_record_id=identity.new_record(),
-            authority=worklist.authority,
-        )
+        try:
+            item = make_item(
+                _given(args, worklist.clock.local_now()),
+                data_source=_MANUAL,
+                source_record_id=identity.new_record(),
+                authority=worklist.authority,
+            )
+        except InvalidItem as error:
+            raise InvalidItem([_as_typed(problem) for problem in error.problems]) from None
         added = worklist.items.add(item)
     print(f"item {added.item_id}")
     print(f"StudyInstanceUID {added.study_instance_uid}")
     return 0
+
+
+_FLAGS = {
+    "patient_name": "--name",
+    "patient_id": "--id",
+    "modality": "--modality",
+    "scheduled_station_ae_title": "--station",
+    "scheduled_procedure_step_start_date": "--date",
+    "scheduled_procedure_step_start_time": "--time",
+    "scheduled_procedure_step_description": "--description",
+    "accession_number": "--accession",
+}
+
+
+def _as_typed(problem: ValueProblem) -> ValueProblem:
+    """The problem under the name of the option that the person used."""
+    flag = _FLAGS.get(problem.field)
+    return replace(problem, field=f"{flag} ({problem.field})") if flag else problem
 
 
 def _given(args: argparse.Namespace, now: dt.datetime) -> dict[str, Any]:
@@ -220,17 +243,18 @@ def item_meant(worklist: Worklist, name: str) -> WorklistItem:
     from pylantir.worklist.attributes import BY_NAME
     from pylantir.worklist.query import Key, SingleValue, WorklistQuery
 
-    found: list[WorklistItem] = []
+    found: dict[int | None, WorklistItem] = {}
     for field in ("study_instance_uid", "accession_number"):
         query = WorklistQuery(keys=(Key(BY_NAME[field], SingleValue(name)),))
-        found = found or worklist.items.find(query)
-    if not found and name.isdigit():
-        return worklist.items.get(int(name))
+        found |= {item.item_id: item for item in worklist.items.find(query)}
+    if name.isascii() and name.isdigit() and len(name) < _LONGEST_NUMBER:
+        with contextlib.suppress(NotFound):
+            found[int(name)] = worklist.items.get(int(name))
     if not found:
         raise NotFound(f"no item has the number, Study Instance UID or accession number {name}")
     if len(found) > 1:
-        numbers = ", ".join(str(item.item_id) for item in found)
-        raise ConfigurationError(
-            [ConfigProblem("command line", "item", f"{name} names items {numbers}; give a number")]
-        )
-    return found[0]
+        numbers = ", ".join(map(str, sorted(number or 0 for number in found)))
+        message = f"{name} names items {numbers}"
+        hint = "give a number or Study Instance UID that only one of them has"
+        raise ConfigurationError([ConfigProblem("command line", "item", message, hint)])
+    return next(iter(found.values()))
