@@ -17,7 +17,7 @@ from pylantir.clock import SiteClock
 from pylantir.dicom.mpps_scp import MppsScp
 from pylantir.dicom.scanners import scanner_for
 from pylantir.dicom.sop_classes import SOP_CLASSES, TRANSFER_SYNTAXES
-from pylantir.dicom.transport import hang_up, nodelay, refuse, socket_server
+from pylantir.dicom.transport import hang_up, prepare_connection, refuse, socket_server
 from pylantir.dicom.worklist_scp import WorklistScp
 from pylantir.errors import StartError
 from pylantir.worklist.steps import StepStore
@@ -59,7 +59,7 @@ class ApplicationEntity:
         worklist = WorklistScp(items, config, clock)
         mpps = MppsScp(steps, config, clock)
         self._handlers: list[evt.EventHandlerType] = [
-            (evt.EVT_CONN_OPEN, nodelay),
+            (evt.EVT_CONN_OPEN, prepare_connection),
             (evt.EVT_REQUESTED, self._admit),
             (evt.EVT_DIMSE_RECV, worklist.cancellations.note),
             (evt.EVT_C_ECHO, _handle_echo),

@@ -36,6 +36,8 @@ _LONG_HEADER = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UC", "UN", 
 _TEXT_VRS = frozenset({"SH", "LO", "ST", "LT", "UC", "UT", "PN"})
 _CHARACTER_SET = 0x0008_0005
 _ITEM = 0xFFFE_E000
+_MAX_KEPT = 20_000
+"""Answers that one encoder keeps; about 10 MB."""
 
 
 @dataclass(slots=True)
@@ -95,13 +97,9 @@ class AnswerEncoder:
         if kept is not None and kept[0] == item.version:
             return kept[1]
         encoded = self._encode(item)
-        self._kept[item.item_id] = (item.version, encoded)
+        if kept is not None or len(self._kept) < _MAX_KEPT:
+            self._kept[item.item_id] = (item.version, encoded)
         return encoded
-
-    @property
-    def kept_bytes(self) -> int:
-        """How many bytes of answers are kept."""
-        return sum(len(encoded) for _, encoded in self._kept.values())
 
     def _encode(self, item: WorklistItem) -> bytes:
         terms = charsets.choose(self._root.texts(item), self._character_set, self._preferred)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,12 @@ from pydicom.dataset import Dataset
 
 from pylantir.clock import SiteClock
 from pylantir.dicom import answers
-from pylantir.dicom.datasets import response_identifier
+from pylantir.dicom.charsets import Terms
 from pylantir.dicom.elements import Encoding
-from pylantir.dicom.identifiers import FindRequest, read_identifier
+from pylantir.dicom.encoder import AnswerEncoder
+from pylantir.dicom.identifiers import Asked, FindRequest, read_identifier
 from pylantir.dicom.scanners import Scanner, scanner_for
+from pylantir.dicom.stream import PendingResponses
 from pylantir.dicom.transport import Cancellations
 from pylantir.errors import InvalidQuery, PylantirError, StoreError
 from pylantir.worklist.query import STATION, SingleValue
@@ -28,6 +31,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Answer = tuple[int | Dataset, Dataset | None]
+_Alike = tuple[tuple[Asked, ...], Encoding, str, Terms, Terms]
+"""What answers depend on, besides their item."""
+
+_KEPT_ENCODERS = 8
+"""Kinds of queries whose answers are kept: a room has a few scanners with two or three each."""
 
 
 class WorklistScp:
@@ -48,6 +56,8 @@ class WorklistScp:
         self._config = config
         self._clock = clock
         self.cancellations = Cancellations()
+        self._encoders: dict[_Alike, AnswerEncoder] = {}
+        self._encoding_alike = threading.Lock()
 
     def handle_find(self, event: Event) -> Iterator[Answer]:
         """Handler of ``EVT_C_FIND``: pending responses, then the final status.
@@ -78,27 +88,50 @@ class WorklistScp:
         query = scanner.limit(request.query(), self._clock.today())
         items = self._store.find(query)
         pending = answers.PENDING_UNSUPPORTED if request.unsupported else answers.PENDING
-        station = _station(request, scanner)
-        sent = 0
+        encoder = self._encoder(request, scanner, _encoding(event))
+        responses = PendingResponses(event, pending)
         for item in items:
             if self.cancellations.is_cancelled(event):
-                log.info("C-FIND from %s: cancelled after %d items", scanner.ae_title, sent)
+                responses.flush()
+                log.info(
+                    "C-FIND from %s: cancelled after %d items", scanner.ae_title, responses.sent
+                )
                 yield answers.CANCELLED, None
                 return
-            yield (
-                pending,
-                response_identifier(
-                    item,
-                    request.asked,
-                    station=station,
-                    character_set=request.character_set,
-                    preferred=scanner.character_set,
-                ),
-            )
-            sent += 1
+            if not event.assoc.is_established:
+                return  # the scanner has gone
+            responses.add(encoder.encode(item))
+        responses.flush()
         elapsed_ms = (time.perf_counter() - began) * 1000
-        log.info("C-FIND from %s: %d items in %.1f ms", scanner.ae_title, sent, elapsed_ms)
+        log.info(
+            "C-FIND from %s: %d items in %.1f ms", scanner.ae_title, responses.sent, elapsed_ms
+        )
         yield answers.SUCCESS, None
+
+    def _encoder(self, request: FindRequest, scanner: Scanner, encoding: Encoding) -> AnswerEncoder:
+        """The encoder for requests that ask alike: a scanner sends the same query all day."""
+        alike: _Alike = (
+            request.asked,
+            encoding,
+            _station(request, scanner),
+            request.character_set,
+            scanner.character_set,
+        )
+        with self._encoding_alike:
+            encoder = self._encoders.pop(alike, None)
+            if encoder is None:
+                asked, encoding, station, character_set, preferred = alike
+                encoder = AnswerEncoder(
+                    asked,
+                    encoding,
+                    station=station,
+                    character_set=character_set,
+                    preferred=preferred,
+                )
+            self._encoders[alike] = encoder  # the newest last
+            while len(self._encoders) > _KEPT_ENCODERS:
+                self._encoders.pop(next(iter(self._encoders)))
+        return encoder
 
 
 def _identifier(event: Event) -> bytes:
