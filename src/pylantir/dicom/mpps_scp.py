@@ -34,6 +34,7 @@ from pylantir.dicom.performed import (
 )
 from pylantir.dicom.scanners import Scanner, scanner_for
 from pylantir.dicom.sop_classes import MPPS, MPPS_RETRIEVE
+from pylantir.dicom.transport import name_attributes
 from pylantir.errors import DuplicateStep, NotFound, PylantirError, StepClosed
 from pylantir.worklist.identity import new_uid
 from pylantir.worklist.status import StepStatus
@@ -106,7 +107,10 @@ class MppsScp:
 
     def handle_create(self, event: Event) -> Answer:
         """Handler of ``EVT_N_CREATE``."""
-        return self._door("N-CREATE", event, self._create)
+        status, returned = self._door("N-CREATE", event, self._create)
+        if isinstance(status, Dataset) and (tags := status.pop("AttributeIdentifierList", None)):
+            name_attributes(event.assoc, _tags(tags.value))
+        return status, returned
 
     def handle_set(self, event: Event) -> Answer:
         """Handler of ``EVT_N_SET``."""
@@ -190,7 +194,7 @@ class MppsScp:
             step = self._steps.get(sop_instance_uid).step
         except NotFound as error:
             raise Refusal(answers.NO_SUCH_SOP_INSTANCE, str(error)) from None
-        wanted = _tags(_request(event).AttributeIdentifierList)
+        wanted = [f"{t:08X}" for t in _tags(_request(event).AttributeIdentifierList)]
         if not wanted:
             return answers.SUCCESS, as_data_set(step.attributes)
         found = {tag: step.attributes[tag] for tag in wanted if tag in step.attributes}
@@ -252,8 +256,7 @@ def _tolerate(scanner: Scanner, refusal: Refusal) -> Answer:
     if not scanner.lenient:
         raise refusal
     log.warning("tolerated from %s: %s", scanner.ae_title, refusal.for_log)
-    attributes = refusal.status.get("AttributeIdentifierList") or ()
-    tags = [attributes] if isinstance(attributes, int) else list(attributes)
+    tags = _tags(refusal.status.get("AttributeIdentifierList"))
     return answers.status(answers.ATTRIBUTE_LIST_ERROR, str(refusal), attributes=tags), None
 
 
@@ -287,13 +290,11 @@ def _has_value(ds: Dataset, tag: int) -> bool:
     return tag in ds and not ds[tag].is_empty
 
 
-def _tags(given: Any) -> list[str]:
-    """Attribute Identifier List as eight hexadecimal digits each; pynetdicom gives a lone tag
-    where one attribute was asked.
-    """
+def _tags(given: Any) -> list[int]:
+    """Attribute Identifier List; a lone tag is no list, neither in pynetdicom nor in pydicom."""
     if given is None:
         return []
-    return [f"{int(tag):08X}" for tag in ([given] if isinstance(given, int) else given)]
+    return [int(tag) for tag in ([given] if isinstance(given, int) else given)]
 
 
 def _report(name: str, scanner: Scanner, linked: LinkedStep) -> None:
