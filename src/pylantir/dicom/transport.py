@@ -153,6 +153,7 @@ class Cancellations:
 
     def __init__(self) -> None:
         self._message_ids: WeakKeyDictionary[Association, set[int]] = WeakKeyDictionary()
+        self._heard = threading.Condition()
 
     def note(self, event: Event) -> None:
         """Handler of ``EVT_DIMSE_RECV``."""
@@ -163,7 +164,22 @@ class Cancellations:
         elif command.CommandField == _C_CANCEL_RQ:
             event.assoc.dimse.cancel_req.clear()
             cancelled = self._message_ids.setdefault(event.assoc, set())
-            cancelled.add(command.MessageIDBeingRespondedTo)
+            with self._heard:
+                cancelled.add(command.MessageIDBeingRespondedTo)
+                self._heard.notify_all()
+
+    def listen(self, event: Event, for_s: float) -> bool:
+        """Wait for a C-CANCEL of this query; returns whether one came in time.
+
+        Parameters
+        ----------
+        event : Event
+            Of the query.
+        for_s : float
+            Longest wait in seconds.
+        """
+        with self._heard:
+            return self._heard.wait_for(lambda: self.is_cancelled(event), for_s)
 
     def is_cancelled(self, event: Event) -> bool:
         """Whether the query that an ``EVT_C_FIND`` brought has been cancelled."""

@@ -34,6 +34,9 @@ Answer = tuple[int | Dataset, Dataset | None]
 _Alike = tuple[tuple[Asked, ...], Encoding, str, Terms, Terms]
 """What answers depend on, besides their item."""
 
+_LONG_ANSWER = 100
+_LISTEN_AFTER = (10, 100)
+_LISTEN_S = 0.005
 _KEPT_ENCODERS = 8
 """Kinds of queries whose answers are kept: a room has a few scanners with two or three each."""
 
@@ -90,8 +93,8 @@ class WorklistScp:
         pending = answers.PENDING_UNSUPPORTED if request.unsupported else answers.PENDING
         encoder = self._encoder(request, scanner, _encoding(event))
         responses = PendingResponses(event, pending)
-        for item in items:
-            if self.cancellations.is_cancelled(event):
+        for number, item in enumerate(items):
+            if self._is_cancelled(event, responses, len(items) - number):
                 responses.flush()
                 log.info(
                     "C-FIND from %s: cancelled after %d items", scanner.ae_title, responses.sent
