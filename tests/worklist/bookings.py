@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from pylantir.worklist.item import WorklistItem, make_item
 from pylantir.worklist.status import StepStatus
-from pylantir.worklist.step import PerformedProcedureStep, ScheduledStepReference
+from pylantir.worklist.step import LinkedStep, PerformedProcedureStep, ScheduledStepReference
+from pylantir.worklist.steps import StepStore
+from pylantir.worklist.store import ItemStore
+from pylantir.worklist.values import Code
 
 DAY = dt.date(2025, 7, 7)
 NOW = dt.datetime(2025, 7, 7, 12, tzinfo=dt.UTC)
+WRONG_ENTRY = Code("110514", "DCM", "Incorrect worklist entry selected")
+EQUIPMENT = Code("110501", "DCM", "Equipment failure")
+NOON = dt.datetime(2025, 7, 7, 12)
 
 
 def booking(record: str = "1", /, *, source: str = "test", **values: Any) -> WorklistItem:
@@ -90,3 +97,26 @@ def _reference_item(reference: ScheduledStepReference) -> dict[str, Any]:
             ],
         }
     return item
+
+
+def begin(steps: StepStore, *items: WorklistItem, **values: Any) -> str:
+    """A step on these items; returns its SOP Instance UID."""
+    step = performed(*(reference(item) for item in items), **values)
+    return steps.create(step).step.sop_instance_uid
+
+
+def end(
+    steps: StepStore, uid: str, status: str = "COMPLETED", reason: Code | None = None
+) -> LinkedStep:
+    """Close a step."""
+    return steps.update(
+        uid,
+        lambda step: replace(
+            step, status=StepStatus(status), ended=NOON, discontinuation_reason=reason
+        ),
+    )
+
+
+def status(items: ItemStore, item: WorklistItem) -> str:
+    """Its status as it is stored now."""
+    return items.get(item.item_id or 0).status

@@ -66,7 +66,7 @@ def test_readers_never_wait_for_writers_nor_see_half_a_batch(items: ItemStore) -
             seen.append({item.accession_number for item in items.find(EVERYTHING)})
 
     def write() -> None:
-        for number in range(30):
+        for number in range(12):
             items.put([booking(str(n), accession_number=f"A{number}") for n in range(5)])
         done.set()
 

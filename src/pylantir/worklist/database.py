@@ -210,6 +210,15 @@ BEGIN
   UPDATE worklist_items SET version = NULL, rejected_reason = NULL WHERE id = NEW.id;
 END
 """,
+    # Others delete without foreign keys, and SQLite gives the number to the next row: a step
+    # would then be linked to another patient's item.
+    """
+CREATE TRIGGER IF NOT EXISTS worklist_items_foreign_delete
+AFTER DELETE ON worklist_items
+BEGIN
+  UPDATE performed_step_links SET item_id = NULL, rule = '' WHERE item_id = OLD.id;
+END
+""",
 )
 """Whoever writes a row without raising its version to the newest is not us: it is checked again."""
 

@@ -72,9 +72,7 @@ def admit_rows(connection: Connection, admission: Admission, version: int) -> tu
     return len(rows), rejected
 
 
-def _admit(
-    connection: Connection, row: RowMapping, admission: Admission, version: int
-) -> bool:
+def _admit(connection: Connection, row: RowMapping, admission: Admission, version: int) -> bool:
     values: dict[str, Any]
     published = (row["version"] or 0) < 0
     try:

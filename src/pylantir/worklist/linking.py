@@ -87,7 +87,9 @@ def _contradicts(case: _Case, item: WorklistItem) -> bool:
     )
     if any(said and said != booked for said, booked in said_and_booked):
         return True
-    return item.status not in SCHEDULED_STATUSES
+    studies = (reference.study_instance_uid, *reference.referenced_study_uids)
+    others = items_of_studies(case.connection, studies)
+    return bool(others) or item.status not in SCHEDULED_STATUSES
 
 
 RULES: tuple[tuple[str, Callable[[_Case], list[WorklistItem]]], ...] = (

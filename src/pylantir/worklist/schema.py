@@ -71,9 +71,11 @@ def _schema_of(connection: Connection, database: Database) -> str | None:
     tables = set(inspector.get_table_names())
     if not tables:
         return None
-    if "worklist_items" not in tables or not {
-        column["name"] for column in inspector.get_columns("worklist_items")
-    } >= _PUBLISHED_COLUMNS:
+    if (
+        "worklist_items" not in tables
+        or not {column["name"] for column in inspector.get_columns("worklist_items")}
+        >= _PUBLISHED_COLUMNS
+    ):
         raise DatabaseIncompatible(
             f"the database {database.name} belongs to something else "
             f"(tables {', '.join(sorted(tables)[:5])}). Choose another db_path."

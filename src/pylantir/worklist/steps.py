@@ -17,11 +17,11 @@ from sqlalchemy import Connection, RowMapping, select
 from pylantir.clock import Now, utc_now
 from pylantir.errors import Conflict, DuplicateStep, NotFound, StepClosed
 from pylantir.worklist.database import Database
-from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.linking import BY_HAND, find_item
-from pylantir.worklist.lookup import item_number
+from pylantir.worklist.lookup import item_number, items_with
 from pylantir.worklist.outbox import enqueue
-from pylantir.worklist.status import StepStatus, progress
+from pylantir.worklist.progress import follow_steps
+from pylantir.worklist.status import StepStatus
 from pylantir.worklist.step import (
     TRANSITIONS,
     LinkedStep,
@@ -29,8 +29,8 @@ from pylantir.worklist.step import (
     ScheduledStepReference,
     StepLink,
 )
-from pylantir.worklist.store import move_status, next_version, note_study_start
-from pylantir.worklist.tables import performed_steps, step_links
+from pylantir.worklist.store import ItemStore, next_version
+from pylantir.worklist.tables import performed_steps, step_links, worklist_items
 from pylantir.worklist.values import Code
 
 Change = Callable[[PerformedProcedureStep], PerformedProcedureStep]
@@ -45,14 +45,23 @@ class StepStore:
         Where the steps are.
     report_to : collection of str
         Sources that want to know what scanners did with their bookings.
+    items : ItemStore, optional
+        Checks rows of other programs before a step is linked to them; one with no authority and
+        no default station when absent.
     now : Now
         The clock.
     """
 
     def __init__(
-        self, database: Database, *, report_to: Collection[str] = (), now: Now = utc_now
+        self,
+        database: Database,
+        *,
+        report_to: Collection[str] = (),
+        items: ItemStore | None = None,
+        now: Now = utc_now,
     ) -> None:
         self.database = database
+        self._items = items or ItemStore(database, now=now)
         self._report_to = frozenset(report_to)
         self._now = now
 
@@ -65,6 +74,7 @@ class StepStore:
             The SOP Instance UID is taken.
         """
         with self.database.write() as connection:
+            self._items.check_within(connection)
             if _row(connection, step.sop_instance_uid) is not None:
                 raise DuplicateStep(f"performed procedure step {step.sop_instance_uid} exists")
             stamp = self._stamp()
@@ -73,7 +83,7 @@ class StepStore:
             connection.execute(performed_steps.insert().values(values))
             links = tuple(
                 self._link(connection, step, position, reference)
-                for position, reference in enumerate(step.references)
+                for position, reference in enumerate(step.references or _UNSCHEDULED)
             )
             linked = LinkedStep(replace(step, version=version), links)
             self._follow(connection, linked, stamp)
@@ -100,6 +110,7 @@ class StepStore:
             The new status is not reachable from the present one.
         """
         with self.database.write() as connection:
+            self._items.check_within(connection)
             present = _linked_step(connection, sop_instance_uid)
             if present.step.is_final:
                 raise StepClosed("Performed Procedure Step Object may no longer be updated")
@@ -107,7 +118,8 @@ class StepStore:
             if changed.status not in TRANSITIONS[present.step.status]:
                 raise Conflict(f"{present.step.status} cannot become {changed.status}")
             stamp = self._stamp()
-            values = _row_of(changed) | {"updated_at": stamp, "version": next_version(connection)}
+            changed = replace(changed, version=next_version(connection))
+            values = _row_of(changed) | {"updated_at": stamp, "version": changed.version}
             connection.execute(
                 performed_steps.update()
                 .where(performed_steps.c.sop_instance_uid == sop_instance_uid)
@@ -158,6 +170,7 @@ class StepStore:
             Every reference has an item already, and no position was given.
         """
         with self.database.write() as connection:
+            self._items.check_within(connection)
             present = _linked_step(connection, sop_instance_uid)
             item_number(connection, item_id)
             if item_id in present.item_ids:
@@ -176,7 +189,8 @@ class StepStore:
             linked = _linked_step(connection, sop_instance_uid)
             self._follow(connection, linked, stamp)
             if before is not None:
-                self._follow_item(connection, item_number(connection, before), stamp)
+                left = _steps_of(connection, before)
+                follow_steps(connection, before, left, stamp, gone=linked.step)
         return linked
 
     def _link(
@@ -195,27 +209,27 @@ class StepStore:
 
     def _follow(self, connection: Connection, linked: LinkedStep, stamp: str) -> None:
         for item_id in linked.item_ids:
-            item = item_number(connection, item_id)
-            if not linked.step.released:
-                note_study_start(connection, item, linked.step.started, stamp)
-                item = item_number(connection, item_id)
-            self._follow_item(connection, item, stamp)
-            if item.data_source in self._report_to:
-                enqueue(connection, linked.step, item, stamp)
-
-    def _follow_item(self, connection: Connection, item: WorklistItem, stamp: str) -> None:
-        """Move the item to the status that follows from all steps linked to it."""
-        statement = (
-            select(performed_steps)
-            .join(step_links, step_links.c.sop_instance_uid == performed_steps.c.sop_instance_uid)
-            .where(step_links.c.item_id == item.item_id)
-        )
-        steps = [_step_of(row) for row in connection.execute(statement).mappings()]
-        status = progress((step.status, step.released) for step in steps)
-        move_status(connection, item, status, stamp)
+            follow_steps(connection, item_id, _steps_of(connection, item_id), stamp)
+            for item in items_with(connection, worklist_items.c.id == item_id):
+                if item.data_source in self._report_to:
+                    enqueue(connection, linked.step, item, stamp)
 
     def _stamp(self) -> str:
         return self._now().isoformat(timespec="milliseconds")
+
+
+_UNSCHEDULED = (ScheduledStepReference(),)
+"""What a step refers to that does not refer to anything."""
+
+
+def _steps_of(connection: Connection, item_id: int) -> list[PerformedProcedureStep]:
+    """All steps that are linked to an item."""
+    statement = (
+        select(performed_steps)
+        .join(step_links, step_links.c.sop_instance_uid == performed_steps.c.sop_instance_uid)
+        .where(step_links.c.item_id == item_id)
+    )
+    return [_step_of(row) for row in connection.execute(statement).mappings()]
 
 
 def _place(present: LinkedStep, position: int | None) -> int:

@@ -6,14 +6,12 @@ moves only by compare-and-set along :data:`~pylantir.worklist.status.MOVES`.
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, func, select
 
-from pylantir import clock
 from pylantir.clock import Now, utc_now
 from pylantir.errors import Conflict
 from pylantir.worklist import foreign, narrow
@@ -33,7 +31,6 @@ __all__ = [
     "RejectedRow",
     "move_status",
     "next_version",
-    "note_study_start",
 ]
 
 log = logging.getLogger(__name__)
@@ -306,26 +303,4 @@ def _merge(known: WorklistItem, new: WorklistItem) -> WorklistItem:
         status=known.status if begun else new.status,
         study_date=known.study_date or new.study_date,
         study_time=known.study_time or new.study_time,
-    )
-
-
-def note_study_start(
-    connection: Connection, item: WorklistItem, started: dt.datetime, stamp: str
-) -> None:
-    """Fill Study Date and Time from the earliest performed start (PS3.4 F.7.2.1.3, note)."""
-    known = item.study_date
-    if known is not None and (known, item.study_time or dt.time()) <= (
-        started.date(),
-        started.time(),
-    ):
-        return
-    connection.execute(
-        _table.update()
-        .where(_table.c.id == item.item_id)
-        .values(
-            study_date=started.date().isoformat(),
-            study_time=clock.as_iso_time(started.time()),
-            version=next_version(connection),
-            updated_at=stamp,
-        )
     )
