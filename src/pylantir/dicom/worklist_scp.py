@@ -111,6 +111,16 @@ class WorklistScp:
         )
         yield answers.SUCCESS, None
 
+    def _is_cancelled(self, event: Event, responses: PendingResponses, left: int) -> bool:
+        """Whether the scanner has had enough; in a long answer it gets a moment to say so.
+
+        Some hundred answers are on their way faster than a console reads the first.
+        """
+        if left >= _LONG_ANSWER and responses.sent in _LISTEN_AFTER:
+            responses.flush()
+            return self.cancellations.listen(event, _LISTEN_S)
+        return self.cancellations.is_cancelled(event)
+
     def _encoder(self, request: FindRequest, scanner: Scanner, encoding: Encoding) -> AnswerEncoder:
         """The encoder for requests that ask alike: a scanner sends the same query all day."""
         alike: _Alike = (
