@@ -71,8 +71,25 @@ def test_csv_and_json_have_the_same_columns(run: CommandLine) -> None:
 
     assert run("query-db", "--csv") == 0
     assert next(csv.reader(io.StringIO(run.out))) == columns
-    assert run("query-db", "--csv", "--patient", "nobody") == 0
-    assert next(csv.reader(io.StringIO(run.out))) == columns
+
+
+def test_csv_has_a_header_even_without_rows(run: CommandLine) -> None:
+    put(run)
+
+    assert run("query-db", "--csv") == 0
+
+    [header] = csv.reader(io.StringIO(run.out))
+    assert {"patient_name", "study_instance_uid"} <= set(header)
+
+
+def test_csv_opens_safely_in_a_spreadsheet(run: CommandLine) -> None:
+    put(run, booking("1", patient_id="=1+1"))
+
+    assert run("query-db", "--csv") == 0
+
+    [row] = csv.DictReader(io.StringIO(run.out))
+    assert row["patient_id"] == "'=1+1"
+    assert "\r" not in run.out
 
 
 def test_data_and_notes_go_to_different_places(run: CommandLine) -> None:

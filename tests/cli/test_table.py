@@ -113,8 +113,10 @@ def test_json_keeps_names_readable(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(shown) == [{"name": KANJI, "id": 1}]
 
 
-def test_csv_has_its_header_even_without_rows(capsys: pytest.CaptureFixture[str]) -> None:
-    table.write_csv([], ["id", "name"])
-    table.write_csv([{"id": 1, "name": 'O"Neil, Zoé'}])
+def test_csv_is_quoted_and_opens_safely_in_a_spreadsheet(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table.write_csv([])
+    table.write_csv([{"id": 1, "name": 'O"Neil, Zoé'}, {"id": -2, "name": "=1+1"}])
 
-    assert capsys.readouterr().out == 'id,name\nid,name\n1,"O""Neil, Zoé"\n'
+    assert capsys.readouterr().out == 'id,name\n1,"O""Neil, Zoé"\n-2,\'=1+1\n'

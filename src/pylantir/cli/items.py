@@ -72,21 +72,14 @@ def _show_items(worklist: Worklist, args: argparse.Namespace) -> int:
     if args.json:
         table.write_json(records)
     elif args.csv:
-        cells = [{name: _cell(value) for name, value in r.items()} for r in records]
-        table.write_csv(cells, _csv_columns())
+        from pylantir.worklist.textfiles import write_csv
+
+        sys.stdout.write(write_csv(shown).replace("\r\n", "\n"))
     elif records:
         rows = [[_cell(record[name]) for _, name in _COLUMNS] for record in records]
         table.write_table([header for header, _ in _COLUMNS], rows)
     print(_note(len(shown), len(found), worklist.items.count()), file=sys.stderr)
     return 0
-
-
-def _csv_columns() -> list[str]:
-    """The columns of :func:`~pylantir.worklist.plain.plain_item`, for a file without rows."""
-    from pylantir.worklist.attributes import FIELDS
-
-    last = ("patient_weight_lb", "extras", "data_source", "source_record_id")
-    return ["id", *(attribute.column for attribute in FIELDS), *last]
 
 
 def _note(shown: int, found: int, total: int) -> str:

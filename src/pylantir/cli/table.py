@@ -17,6 +17,7 @@ _NARROWEST = 12
 """Columns on a terminal are not squeezed below this; those on the right are left out instead."""
 
 _GAP = 2
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Rows = Sequence[Sequence[str]]
 
@@ -114,22 +115,21 @@ def write_json(records: Sequence[dict[str, Any]]) -> None:
     print()
 
 
-def write_csv(records: Sequence[dict[str, Any]], columns: Sequence[str] = ()) -> None:
-    """Write records as CSV with a header.
+def write_csv(records: Sequence[dict[str, Any]]) -> None:
+    """Write records as CSV; the header is that of the first, so that without any there is none.
 
-    Parameters
-    ----------
-    records : sequence of dict
-        All with the same keys.
-    columns : sequence of str
-        The header when there is no record to take it from.
+    A cell that a spreadsheet would take for a formula begins with an apostrophe.
     """
-    header = list(records[0]) if records else list(columns)
-    if not header:
+    if not records:
         return
-    writer = csv.DictWriter(sys.stdout, fieldnames=header, lineterminator="\n")
+    writer = csv.DictWriter(sys.stdout, fieldnames=list(records[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    for record in records:
+        writer.writerow({name: _no_formula(value) for name, value in record.items()})
+
+
+def _no_formula(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 @contextlib.contextmanager
