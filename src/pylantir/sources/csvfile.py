@@ -198,7 +198,7 @@ class CsvSource(Source):
             scope=NothingCovered() if gathered.is_delta else covered,
             complete=not gathered.doubts,
             rejected=tuple(gathered.rejected.values()),
-            notes=(*gathered.doubts[:_SHOWN_DOUBTS], *summarize(notes)),
+            notes=(*gathered.notes(), *summarize(notes)),
         )
 
     def _read_file(self, each: Fingerprint, gathered: _Gathered) -> None:
@@ -213,6 +213,8 @@ class CsvSource(Source):
         except UnreadableText as error:
             raise SourceUnavailable(f"{name}: {error}") from None
         keys = self._key_columns(name, table)
+        used = {*self._mapping_for(table.header).source_fields, *keys}
+        gathered.unused |= {c for c in table.header if c not in used and not canonical_name(c)}
         for row in table.rows:
             parts = [row.cells[key] for key in keys]
             gathered.add(name, row, "/".join(parts) if all(parts) else "")
@@ -334,6 +336,7 @@ class _Gathered:
     records: dict[str, SourceRecord] = field(default_factory=dict)
     rejected: dict[str, RejectedRecord] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
+    unused: set[str] = field(default_factory=set)
     _places: dict[str, str] = field(default_factory=dict)
 
     def add(self, file: str, row: Row, record_id: str) -> None:
@@ -350,6 +353,12 @@ class _Gathered:
             self.rejected[record_id] = RejectedRecord(record_id, (problem_of_id,))
         self.records[record_id] = SourceRecord(record_id, row.cells)
         self._places[record_id] = place
+
+    def notes(self) -> list[str]:
+        """What a person should know; names of columns and places, no values."""
+        unused = ", ".join(sorted(self.unused))
+        about_columns = [f"columns that are not used: {unused}"] if unused else []
+        return [*self.doubts[:_SHOWN_DOUBTS], *about_columns]
 
     def settled(self) -> list[SourceRecord]:
         """The records that stand only once; of a delta, the last of each."""
