@@ -6,12 +6,13 @@ import logging
 from typing import Any
 
 import pytest
-from tests.worklist.bookings import NOW, booking
+from tests.worklist.bookings import DAY, NOW, booking
 from tests.worklist.conftest import Foreign
 
 from pylantir.worklist import identity
 from pylantir.worklist.database import Database
 from pylantir.worklist.query import WorklistQuery
+from pylantir.worklist.schedule import apply_plan, known_items, plan_batch
 from pylantir.worklist.status import ItemStatus
 from pylantir.worklist.store import ItemStore, PutReport
 from pylantir.worklist.values import Code
@@ -260,3 +261,21 @@ def test_the_default_station_is_for_foreign_rows_too(database: Database, foreign
     store = ItemStore(database, default_station="MR9", now=lambda: NOW)
     (item,) = store.find(EVERYTHING)
     assert item.scheduled_station_ae_title == ("MR9",)
+
+
+@pytest.mark.parametrize("spoilt", ["accession_number = 'A1'", "patient_id = ''"])
+def test_a_batch_of_a_source_takes_nothing_from_a_row_that_waits_or_was_set_aside(
+    items: ItemStore, foreign: Foreign, spoilt: str
+) -> None:
+    items.add(booking(study_instance_uid="1.2.3", status="IN_PROGRESS"))
+    foreign(f"UPDATE worklist_items SET {spoilt}")
+    if "patient_id" in spoilt:
+        assert served(items) == []
+    with items.database.write() as connection:
+        known = known_items(connection, "test")
+        plan = plan_batch(known, [booking(accession_number="A2")], {}, [], None, DAY)
+        apply_plan(connection, plan, NOW.isoformat())
+    (item,) = items.find(EVERYTHING)
+    assert item.accession_number == "A2"
+    assert item.study_instance_uid == "1.2.3"
+    assert item.status is ItemStatus.IN_PROGRESS

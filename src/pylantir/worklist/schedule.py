@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, RowMapping, select
 
+from pylantir.worklist.foreign import over_rejected
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.plain import plain_item
 from pylantir.worklist.rows import ADOPTED, item_of, row_of
@@ -287,14 +288,19 @@ def withdraw_scheduled(connection: Connection, source: str, reason: str) -> int:
 
 
 def _insert(connection: Connection, item: WorklistItem, stamp: str) -> None:
-    """Insert, over a rejected row of the same identity where there is one."""
-    values = row_of(item) | {"version": next_version(connection), "updated_at": stamp}
-    same = (_table.c.data_source == item.data_source) & (
-        _table.c.source_record_id == item.source_record_id
+    """Insert; over a row that was set aside or not checked yet, whose study and progress stay."""
+    same = select(_table.c.id).where(
+        _table.c.data_source == item.data_source,
+        _table.c.source_record_id == item.source_record_id,
     )
-    updated = connection.execute(_table.update().where(same).values(values))
-    if updated.rowcount == 0:
+    row_id = connection.execute(same).scalar()
+    if row_id is not None:
+        item = over_rejected(connection, row_id, item)
+    values = row_of(item) | {"version": next_version(connection), "updated_at": stamp}
+    if row_id is None:
         connection.execute(_table.insert().values(values | {"created_at": stamp}))
+    else:
+        connection.execute(_table.update().where(_table.c.id == row_id).values(values))
 
 
 def _change(connection: Connection, item: WorklistItem, stamp: str) -> None:
