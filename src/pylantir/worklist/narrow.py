@@ -72,7 +72,9 @@ def _for_key(key: Key) -> list[ColumnElement[bool]]:
         return _for_range(key.attribute, key.match)
     if key.attribute is STATION and isinstance(key.match, SingleValue):
         # Nothing stored means any scanner; a backslash means several.
-        return [or_(column == key.match.value, column.is_(None), column.contains("\\"))]
+        return [
+            or_(column == key.match.value, column.is_(None), column.contains("\\", autoescape=True))
+        ]
     if key.attribute in _EXACT:
         values = _single_values(key.match)
         return [column.in_([_text(value) for value in values])] if values else []
