@@ -157,11 +157,12 @@ class MppsScp:
         except DuplicateStep as error:
             return _tolerate(scanner, Refusal(answers.DUPLICATE_SOP_INSTANCE, str(error)))
         _report("N-CREATE", scanner, linked)
-        returned = None
-        if not given:
-            returned = Dataset()
-            returned.AffectedSOPInstanceUID = sop_instance_uid
-        return answer, returned
+        if given:
+            return answer, None
+        # pynetdicom looks for an assigned UID here after a success, and there after a warning.
+        assigned = answer if isinstance(answer, Dataset) else Dataset()
+        assigned.AffectedSOPInstanceUID = sop_instance_uid
+        return answer, None if assigned is answer else assigned
 
     def _set(self, event: Event, scanner: Scanner) -> Answer:
         _require_class(event, MPPS)
