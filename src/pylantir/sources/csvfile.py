@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import datetime as dt
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -48,6 +49,8 @@ from pylantir.sources.targets import target_name
 from pylantir.worklist.naming import RECORD_ID, canonical_name
 from pylantir.worklist.textfiles import UnreadableText
 from pylantir.worklist.values import date
+
+log = logging.getLogger(__name__)
 
 _START_DATE = "scheduled_procedure_step_start_date"
 _NEEDED = (
@@ -116,6 +119,8 @@ class CsvSource(Source):
         self._config = read_settings(CsvSettings, own, self._where)
         self._options = MappingOptions.read(settings.config, self._where)
         self._written = self._read_mapping(settings.field_mapping, ())
+        for warning in self._written.warnings:
+            log.warning("%s: %s", self._where, warning)
         self._by_header: dict[tuple[str, ...], FieldMapping] = {}
         self._folder = DropFolder(
             Path(self._config.path).expanduser(),

@@ -158,7 +158,8 @@ class FieldMapping:
         ]
         lines += [f"{name} <- {value!r} when empty" for name, value in self._defaults.items()]
         lines += [f"{name} is required" for name, _ in self._required]
-        return [*lines, *self._unused]
+        others = [warning for warning in self._warnings if " is not used: " not in warning]
+        return [*lines, *self._unused, *(f"warning: {warning}" for warning in others)]
 
     def role_value(self, role: str, fields: Mapping[str, Any]) -> str:
         """What a role has in a record, after extraction and value map; empty when nothing.
