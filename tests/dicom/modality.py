@@ -189,9 +189,12 @@ class Modality:
         self._socket.close()
 
     def wait_for_the_end(self) -> None:
-        """Read until the peer aborts or hangs up."""
-        while True:
-            self._pdu()
+        """Read until the peer aborts or hangs up, which is raised."""
+        try:
+            while True:
+                self._pdu()
+        finally:
+            self.hang_up()
 
     def is_open(self) -> bool:
         """Whether the peer has not ended the association: it says nothing unasked."""

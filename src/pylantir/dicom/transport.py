@@ -6,6 +6,7 @@ of them.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 import threading
@@ -101,18 +102,26 @@ def prepare_connection(event: Event) -> None:
 
     Messages are sent at once: Nagle's algorithm and delayed ACK cost 40 ms an answer. And one
     thread writes at a time, because answers are written by another thread than the library's own.
+    At the end the socket is closed, whatever state it is in.
     """
     connection = event.assoc.dul.socket
     if connection is None or connection.socket is None:
         return
-    connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connected = connection.socket
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     send, writing = connection.send, threading.Lock()
 
     def send_alone(bytestream: bytes) -> None:
         with writing:
             send(bytestream)
 
+    def end() -> None:
+        with contextlib.suppress(OSError):  # the peer was faster; the library then closes nothing
+            connected.shutdown(socket.SHUT_RDWR)
+        connected.close()
+
     connection.send = send_alone  # type: ignore[method-assign]
+    connection._shutdown_socket = end  # type: ignore[method-assign]
 
 
 def write(association: Association, data: bytes) -> None:
