@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,20 @@ def clean_environment(home: Path) -> dict[str, str]:
 def command(*words: str) -> list[str]:
     """The command line of this checkout, in which warnings are errors as in every test."""
     return [sys.executable, "-W", "error", "-m", "pylantir", *words]
+
+
+@cache
+def dcmtk_program(name: str) -> str | None:
+    """Path of a program of DCMTK, if it is installed: pynetdicom brings others of these names."""
+    for folder in os.get_exec_path():
+        found = shutil.which(name, path=folder)
+        if found is not None:
+            said = subprocess.run(
+                [found, "--version"], capture_output=True, check=False, timeout=30
+            )
+            if said.stdout.startswith(b"$dcmtk"):
+                return found
+    return None
 
 
 @dataclass

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tests.conftest import REPOSITORY, DaemonProcess, clean_environment
+from tests.conftest import REPOSITORY, DaemonProcess, clean_environment, dcmtk_program
 
 DOCUMENT = REPOSITORY / "docs" / "tutorial.md"
 PINNED_TO = "2025-07-07T09:41:00+00:00"
@@ -92,9 +91,12 @@ class Reader:
             return printed
         assert self.code == 0, f"the command before {command!r} failed"
         words = self.words(command)
-        if words[0] in DCMTK and shutil.which(words[0]) is None:
-            self.skipped = True
-            return None
+        if words[0] in DCMTK:
+            program = dcmtk_program(words[0])
+            if program is None:
+                self.skipped = True
+                return None
+            words[0] = program
         ran = subprocess.run(
             words,
             cwd=self.folder,
