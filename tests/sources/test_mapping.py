@@ -307,6 +307,14 @@ def test_an_unknown_name_is_a_warning_with_the_nearest_known_one() -> None:
     assert "doctor" not in mapping.source_fields
 
 
+def test_a_pair_read_the_other_way_round_may_be_a_slip() -> None:
+    assert redcap({"patient_id": "record_id"}).warnings == ()
+    assert (
+        "did you mean study_description?"
+        in (redcap({"patient_id": "study_descripton"}).warnings[0])
+    )
+
+
 @pytest.mark.parametrize("name", ["source_record_id", "data_source"])
 def test_the_identity_of_a_booking_cannot_be_mapped(name: str) -> None:
     assert "identity" in calpendo({name: "id"}).warnings[0]

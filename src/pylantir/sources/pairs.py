@@ -6,6 +6,7 @@ Existing configurations hold both directions, and names of roles besides. The ru
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from pylantir.errors import ConfigProblem
 from pylantir.sources.extraction import Extraction, Fault, read_extraction
 from pylantir.sources.options import OnNoMatch, nearest, shown_value
 from pylantir.sources.targets import is_own_spelling, target_name, unknown_target
+from pylantir.worklist.item import known_names
 
 ROLE_TARGETS = {
     "scheduled_date": "scheduled_procedure_step_start_date",
@@ -33,6 +35,9 @@ ROLE_ALIASES = {
     "redcap_repeat_instrument": "instrument",
 }
 """Other names of roles: those of templates, and the fields that earlier releases had fixed."""
+
+_MISSPELT = 0.85
+"""How alike a field of the source must be to a worklist name to be taken for a slip."""
 
 _PAIR_KEYS = ("source_field", "target_field", "_extract", "default")
 
@@ -155,10 +160,11 @@ class PairReader:
 
     def _read_reversed(self, target: str, source: str) -> None:
         self.pairs.append(Pair(source, target, remark="read the other way round"))
-        hint = unknown_target(source).partition("(")[2].rstrip(")")
-        if hint:
+        near = difflib.get_close_matches(source.lower(), known_names(), n=1, cutoff=_MISSPELT)
+        if near:
             self.warnings.append(
-                f"field_mapping.{target}: {source} is taken for a field of the source; {hint}"
+                f"field_mapping.{target}: {source} is taken for a field of the source; "
+                f"did you mean {near[0]}?"
             )
 
     def _role(self, name: str) -> str:
