@@ -22,7 +22,7 @@ ENTRY_POINT_GROUP = "pylantir.sources"
 
 _BUILT_IN = {
     "redcap": "pylantir.sources.redcap",
-    "redcap_concussion": "pylantir.sources.redcap",
+    "redcap_concussion": "pylantir.sources.redcap_concussion",
     "calpendo": "pylantir.sources.calpendo",
     "csv": "pylantir.sources.csvfile",
 }

@@ -1,0 +1,348 @@
+"""REDCap: scan appointments in a project's records.
+
+Incremental fetches ask for records that changed since the last one; each comes back whole, so a
+repeat that it no longer holds is gone. Once a day, and at the first run, everything is compared.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pylantir.clock import SiteClock, parse_date
+from pylantir.errors import (
+    ConfigProblem,
+    ConfigurationError,
+    InvalidItem,
+    SourceRefused,
+    SourceUnavailable,
+    ValueProblem,
+)
+from pylantir.sources.base import (
+    Batch,
+    BookingWindow,
+    DaysCovered,
+    RecordsCovered,
+    Scope,
+    Source,
+    SourceRecord,
+    SourceSettings,
+)
+from pylantir.sources.mapping import FieldMapping
+from pylantir.sources.options import OPTION_KEYS, MappingOptions
+from pylantir.sources.redcap_client import RedcapClient
+from pylantir.sources.redcap_records import (
+    INSTRUMENT,
+    Layout,
+    bookings,
+    by_record,
+    escaped,
+    unescaped,
+)
+from pylantir.sources.redcap_settings import Credentials, RedcapSettings, WriteBack
+from pylantir.sources.settings import credential, read_settings
+from pylantir.worklist.outbox import PerformedReport
+
+NAME_TEMPLATE = "cpip-id-{study}^fa-{family}"
+ID_TEMPLATE = "sub_{study}_ses_{session}_fam_{family}_site_{site}"
+_NO_GUARDIAN = "neuro_pcp"
+
+_OVERLAP = dt.timedelta(minutes=10)
+"""Late commits and clocks that differ by a few minutes."""
+
+_OVERLAP_UNKNOWN_ZONE = dt.timedelta(hours=27)
+"""Without ``server_timezone`` the server's wall clock may be anybody's: no two differ by more."""
+
+_AUTUMN = dt.timedelta(hours=1)
+_RECORDS_AT_ONCE = 200
+
+
+class RedcapSource(Source):
+    """Bookings of one REDCap project."""
+
+    default_credentials = Credentials()
+
+    def __init__(self, settings: SourceSettings) -> None:
+        super().__init__(settings)
+        where = f"source {settings.name}"
+        own = {k: v for k, v in settings.config.items() if k not in OPTION_KEYS}
+        self._config = read_settings(RedcapSettings, own, where)
+        self._site = self._config.site_id or self._config.site or settings.site or ""
+        options = MappingOptions.read(
+            {
+                "patient_name_template": NAME_TEMPLATE,
+                "patient_id_template": ID_TEMPLATE,
+                **{k: v for k, v in settings.config.items() if k in OPTION_KEYS},
+            },
+            where,
+        )
+        self._mapping = FieldMapping.read(
+            settings.field_mapping,
+            where=where,
+            source_first=True,
+            options=options,
+            roles={
+                "study_id": "study_id",
+                "family_id": "family_id",
+                "session_id": self._config.session_field,
+                "scheduled_date": self._config.date_field,
+                "scheduled_time": self._config.time_field,
+                "demo_sex": "demo_sex",
+                "youth_dob_y": "youth_dob_y",
+                "t1_date": "",
+                "instrument": INSTRUMENT,
+            },
+            parts=("study", "session", "family", "site"),
+        )
+        self._client = self._make_client(where)
+        zone = self._config.server_timezone
+        self._server_clock = SiteClock(_known_zone(zone, where), settings.clock.now)
+        self._log_is_closed = False
+        self._window: BookingWindow | None = None
+
+    def _make_client(self, where: str) -> RedcapClient:
+        written = self._config.credentials
+        given = written if written != Credentials() else self.default_credentials
+        environ = self.settings.environ
+        url = given.url or credential(environ, given.url_env, where)
+        if given.token_file:
+            token = _from_file(given.token_file, where)
+        else:
+            token = credential(environ, given.token_env, where)
+        verify: bool | str = self._config.ca_bundle or self._config.verify_ssl
+        return RedcapClient(url, token, verify, where)
+
+    @property
+    def authority(self) -> str:
+        """The address of the API, without its scheme."""
+        return self._client.url.partition("://")[2].rstrip("/").lower()
+
+    @property
+    def days_ahead(self) -> int:
+        """Days after today that are fetched."""
+        return max(self._config.days_ahead, self._config.mwl_days_ahead or 0)
+
+    def explain(self) -> list[str]:
+        """How the field mapping was understood."""
+        return self._mapping.explain()
+
+    def fetch(self, window: BookingWindow) -> Batch:
+        """Everything in the window, or what changed since the cursor."""
+        self._client.learn(window.now)
+        self._window = window
+        layout = self._layout()
+        if window.cursor is None or window.full:
+            records = list(self._all(layout, window))
+            scope: Scope = DaysCovered(window.first_day, window.last_day)
+            notes: tuple[str, ...] = ()
+        else:
+            records, scope, notes = self._changed(layout, window)
+        server_time = self._client.server_time or window.now
+        # A clock that runs ahead must not make us miss what is written now.
+        cursor = min(server_time, window.now)
+        return Batch(records, scope, True, cursor.isoformat(), notes=notes)
+
+    def _layout(self) -> Layout:
+        roles = self._mapping.roles
+        return Layout(
+            record_id_field=self._client.record_id_field,
+            instrument=self._config.instrument,
+            date_field=roles.get("scheduled_date", self._config.date_field),
+            time_field=roles.get("scheduled_time", self._config.time_field),
+            session_field=roles.get("session_id", self._config.session_field),
+            events=self._config.events,
+            baseline_event=self._config.baseline_event,
+            missing_codes=self._client.missing_codes,
+        )
+
+    def _fields(self, layout: Layout) -> list[str]:
+        wanted = {layout.record_id_field, *layout.own, _NO_GUARDIAN, *self._mapping.source_fields}
+        there = wanted & self._client.fields
+        if layout.date_field not in there:
+            raise SourceUnavailable(
+                f"the project has no field {layout.date_field!r} for the date of a scan; "
+                "set config.date_field"
+            )
+        return sorted(there)
+
+    def _all(self, layout: Layout, window: BookingWindow) -> Iterator[SourceRecord]:
+        """Bookings of the whole project, some records at a time."""
+        ids = self._client.record_ids()
+        for start in range(0, len(ids), _RECORDS_AT_ONCE):
+            some = ids[start : start + _RECORDS_AT_ONCE]
+            yield from self._records_of(some, layout, window)
+
+    def _records_of(
+        self, ids: Sequence[str], layout: Layout, window: BookingWindow
+    ) -> Iterator[SourceRecord]:
+        fields = self._fields(layout)
+        rows = self._client.rows(fields=fields, records=ids)
+        yield from self._bookings(rows, fields, layout, window)
+
+    def _bookings(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        fields: Sequence[str],
+        layout: Layout,
+        window: BookingWindow,
+    ) -> Iterator[SourceRecord]:
+        self._refuse_less_rights(rows, fields)
+        for record_id, own in by_record(rows, layout).items():
+            for key, values in bookings(record_id, own, layout):
+                if _may_be_within(values[layout.date_field], window):
+                    yield SourceRecord(key, values)
+
+    @staticmethod
+    def _refuse_less_rights(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> None:
+        """Reduced export rights drop identifiers from every row without a word."""
+        vanished = [name for name in fields if rows and all(name not in row for row in rows)]
+        if vanished:
+            raise SourceRefused(
+                f"REDCap leaves out {', '.join(sorted(vanished))}: the token's user has lost the "
+                "right to export identifiers (Data Export Rights: Full Data Set)"
+            )
+
+    def _changed(
+        self, layout: Layout, window: BookingWindow
+    ) -> tuple[list[SourceRecord], Scope, tuple[str, ...]]:
+        since = self._server_wall(dt.datetime.fromisoformat(window.cursor or ""))
+        fields = self._fields(layout)
+        rows = self._client.rows(fields=fields, since=since)
+        touched = {str(row.get(layout.record_id_field, "")).strip() for row in rows}
+        records = list(self._bookings(rows, fields, layout, window))
+        deleted, notes = self._deleted(since)
+        parents = {escaped(record_id) for record_id in {*touched, *deleted} if record_id}
+        return records, RecordsCovered(frozenset(parents)), notes
+
+    def _deleted(self, since: dt.datetime) -> tuple[set[str], tuple[str, ...]]:
+        if not self._log_is_closed:
+            try:
+                return set(self._client.deleted_since(since)), ()
+            except SourceRefused:
+                self._log_is_closed = True
+        note = "the token may not read the log: deleted records are noticed once a day only"
+        return set(), (note,)
+
+    def _server_wall(self, cursor: dt.datetime) -> dt.datetime:
+        """The server's wall clock from where on to ask."""
+        if self._config.server_timezone is None:
+            return (cursor - _OVERLAP_UNKNOWN_ZONE).astimezone(dt.UTC).replace(tzinfo=None)
+        begin = cursor - _OVERLAP
+        wall = self._server_clock.wall_of(begin)
+        an_hour_before = self._server_clock.wall_of(begin - _AUTUMN)
+        # In the autumn night an hour happens twice and the log does not say which.
+        return min(wall, an_hour_before) if wall - an_hour_before != _AUTUMN else wall
+
+    def values_of(self, record: SourceRecord) -> dict[str, Any]:
+        """Worklist values of a booking."""
+        fields = record.fields
+        study = _last_part(self._mapping.role_value("study_id", fields))
+        if study and str(fields.get(_NO_GUARDIAN, "")).lower() in ("1", "true"):
+            study = f"ng_{study}"
+        if not study and "patient_id" not in self._direct_targets():
+            name = self._mapping.roles.get("study_id", "study_id")
+            raise InvalidItem([ValueProblem(name, "", "required, but empty")])
+        parts = {
+            "study": study,
+            "family": _last_part(self._mapping.role_value("family_id", fields)),
+            "session": self._mapping.role_value("session_id", fields),
+            "site": self._site,
+        }
+        values = self._mapping.apply(fields, parts).values
+        values.setdefault("modality", self._config.modality)
+        if self._config.station_ae_title:
+            values.setdefault("scheduled_station_ae_title", self._config.station_ae_title)
+        protocol, scheme = self._protocol()
+        if protocol:
+            values.setdefault("protocol_name", protocol)
+        if scheme:
+            values.setdefault("hisris_coding_designator", scheme)
+        return values
+
+    def _direct_targets(self) -> frozenset[str]:
+        return frozenset(t for t in ("patient_id",) if self._mapping.sources_of(t))
+
+    def _protocol(self) -> tuple[str, str]:
+        """Protocol name and coding scheme: the source's own, else the site's."""
+        root = self.settings.protocol
+        written = self._config.protocol if self._config.protocol is not None else root
+        scheme = root.get("mapping", "") if isinstance(root, Mapping) else ""
+        if isinstance(written, Mapping):
+            return written.get(self._site, ""), written.get("mapping", scheme)
+        return written or "", scheme
+
+    def still_there(self, record_ids: Sequence[str]) -> frozenset[str]:
+        """Those that are still bookings in the window, asked record by record."""
+        if self._window is None:
+            raise NotImplementedError
+        parents = list(dict.fromkeys(unescaped(key.partition("/")[0]) for key in record_ids))
+        layout, found = self._layout(), set()
+        for start in range(0, len(parents), _RECORDS_AT_ONCE):
+            some = parents[start : start + _RECORDS_AT_ONCE]
+            found |= {r.record_id for r in self._records_of(some, layout, self._window)}
+        return frozenset(record_ids) & found
+
+    def write_back(self, reports: Sequence[PerformedReport]) -> None:
+        """Write what scanners did into the fields that the configuration names."""
+        wanted = self._config.write_back
+        if wanted is None:
+            return
+        self._client.learn(self.settings.clock.now())
+        self._client.import_records([self._row(report, wanted) for report in reports])
+
+    def _row(self, report: PerformedReport, wanted: WriteBack) -> dict[str, Any]:
+        parts = [unescaped(part) for part in report.record_id.split("/")]
+        record, event, instrument, instance = (*parts, "", "", "", "")[:4]
+        row: dict[str, Any] = {self._client.record_id_field: record}
+        if event:
+            row["redcap_event_name"] = event
+        if instance:
+            row |= {INSTRUMENT: instrument, "redcap_repeat_instance": int(instance)}
+        values = {
+            wanted.status: wanted.status_codes.get(report.status, report.status),
+            wanted.started: report.started[:16],
+            wanted.ended: report.ended[:16],
+            wanted.operator: report.operator,
+            wanted.series_count: str(report.series_count),
+        }
+        return row | {name: value for name, value in values.items() if name and value}
+
+
+def _may_be_within(written: str, window: BookingWindow) -> bool:
+    """Whether a booking belongs into the window; a date nobody can read is rejected later."""
+    try:
+        day = parse_date(written[:10])
+    except ValueError:
+        return True
+    return window.first_day <= day <= window.last_day
+
+
+def _last_part(written: str) -> str:
+    """What stands after the last hyphen: ``CPIP-0001`` is study 0001."""
+    return written.rpartition("-")[2].strip()
+
+
+def _from_file(path: str, where: str) -> str:
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"the token file cannot be read: {getattr(error, 'strerror', error)}"
+        problem = ConfigProblem(where, "config.credentials.token_file", message)
+        raise ConfigurationError([problem]) from None
+
+
+def _known_zone(name: str | None, where: str) -> str | None:
+    if name is None:
+        return None
+    try:
+        SiteClock(name)
+    except KeyError:
+        message = "expected an IANA time zone such as America/Edmonton"
+        problem = ConfigProblem(where, "config.server_timezone", message)
+        raise ConfigurationError([problem]) from None
+    return name
+
+
+SOURCE = RedcapSource
