@@ -195,13 +195,13 @@ class DemoSource:
     ----------
     worklist : Worklist
         The demonstration's.
-    every_s : float
-        Seconds between two changes.
+    every_s : float, optional
+        Seconds between two changes; :data:`CHANGE_EVERY_S` when absent.
     """
 
-    def __init__(self, worklist: Worklist, every_s: float = CHANGE_EVERY_S) -> None:
+    def __init__(self, worklist: Worklist, every_s: float | None = None) -> None:
         self._worklist = worklist
-        self._every_s = every_s
+        self._every_s = CHANGE_EVERY_S if every_s is None else every_s
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="demo", daemon=True)
 
