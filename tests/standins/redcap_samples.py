@@ -198,8 +198,9 @@ def live_day(server: RedcapStandIn, project: str = "") -> Iterator[str]:
         yield f"record {second} has lost its date: off the worklist"
         _edit(server, target, second, {"mri_date": today, "mri_time": "15:45"})
         yield f"record {second} is booked again, for 15:45"
-        server.delete_record(first, target.name)
-        yield f"record {first} is deleted"
+        for record in (first, second):
+            server.delete_record(record, target.name)
+            yield f"record {record} is deleted"
 
 
 def _edit(server: RedcapStandIn, project: Project, record: str, values: Values) -> None:

@@ -288,3 +288,4 @@ def test_a_live_day_enrols_moves_and_deletes(redcap: RedcapStandIn, project: Pro
     assert told[-1] == "record 4 is deleted"
     assert list(project.records) == ["1", "2", "3", "5"]
     assert project.records["5"][T1]["mri_time"] == "15:45"
+    assert next(day) == "record 5 is deleted"
