@@ -91,8 +91,9 @@ class RedcapClient:
         """
         if self._known_at is not None and now - self._known_at < FORGET_AFTER:
             return
+        self._made = None  # PyCap keeps what it has learnt for as long as it lives
         with self._asking():
-            metadata = self._project.export_metadata(format_type="json")
+            metadata = self._project.metadata
             info = self._project.export_project_info(format_type="json")
         if not metadata or not isinstance(metadata, list):
             raise SourceUnavailable("REDCap described no fields of the project")

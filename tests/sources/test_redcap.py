@@ -1,0 +1,533 @@
+"""REDCap's bookings on the worklist, hour after hour, against a server that behaves like it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.standins.clock import VirtualClock
+from tests.standins.redcap import RedcapStandIn
+from tests.standins.redcap_data import Project, RowKey
+from tests.standins.redcap_samples import empty_project, generate, sample_project, scan_key
+
+from pylantir.clock import SiteClock
+from pylantir.errors import ConfigurationError, SourceError, SourceRefused, SourceUnavailable
+from pylantir.sources import make_source
+from pylantir.sources.base import SourceSettings
+from pylantir.sync import Synchronizer, SyncReport
+from pylantir.worklist.database import Database
+from pylantir.worklist.item import WorklistItem
+from pylantir.worklist.outbox import PerformedReport
+from pylantir.worklist.query import WorklistQuery
+from pylantir.worklist.schema import prepare
+from pylantir.worklist.status import ItemStatus
+from pylantir.worklist.store import ItemStore
+
+ZONE = "America/Edmonton"
+START = dt.datetime(2026, 3, 2, 8)
+SEED_MAPPING = {
+    "study_id": "study_id",
+    "instrument": "redcap_repeat_instrument",
+    "session_id": "mri_instance",
+    "family_id": "family_id",
+    "youth_dob_y": "youth_dob_y",
+    "t1_date": "t1_date",
+    "demo_sex": "demo_sex",
+    "scheduled_date": "mri_date",
+    "scheduled_time": "mri_time",
+    "mri_wt_lbs": "patient_weight_lb",
+    "referring_physician": "referring_physician_name",
+    "status": "performed_procedure_step_status",
+}
+
+
+@dataclass
+class Site:
+    server: RedcapStandIn
+    project: Project
+    database: Database
+    config: dict[str, Any] = field(default_factory=dict)
+    mapping: dict[str, Any] = field(default_factory=lambda: dict(SEED_MAPPING))
+    source_type: str = "redcap"
+    _sync: Synchronizer | None = None
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {"REDCAP_API_URL": self.server.api_url, "REDCAP_API_TOKEN": self.project.token}
+
+    def synchronizer(self, **environ: str) -> Synchronizer:
+        clock = SiteClock(ZONE, self.server.clock.now)
+        settings = SourceSettings(
+            name="rc",
+            config={"site_id": "792", "server_timezone": ZONE, **self.config},
+            field_mapping=self.mapping,
+            protocol={"792": "BRAIN_MRI_3T", "mapping": "GEHC"},
+            environ=environ or self.environ,
+            clock=clock,
+        )
+        source = make_source(self.source_type, settings)
+        return Synchronizer("rc", source, self.database, clock)
+
+    def sync(self, **how: Any) -> SyncReport:
+        self._sync = self._sync or self.synchronizer()
+        return self._sync.run_once(**how)
+
+    def restart(self) -> None:
+        self._sync = None
+
+    def items(self) -> dict[str, WorklistItem]:
+        found = ItemStore(self.database).find(WorklistQuery())
+        return {item.source_record_id: item for item in found}
+
+    def scheduled(self) -> list[str]:
+        return sorted(k for k, i in self.items().items() if i.status is ItemStatus.SCHEDULED)
+
+    def later(self, **delta: float) -> None:
+        self.server.clock.advance(dt.timedelta(**delta).total_seconds())
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    database = Database(str(tmp_path / "worklist.db"))
+    prepare(database, now=dt.datetime(2026, 3, 2, tzinfo=dt.UTC))
+    with RedcapStandIn(clock=VirtualClock(ZONE, START, frozen=True), per_minute=None) as server:
+        project = server.add_project(sample_project())
+        yield Site(server, project, database)
+    database.close()
+
+
+def use(site: Site, project: Project) -> Project:
+    site.server.projects.clear()
+    site.project = site.server.add_project(project)
+    return site.project
+
+
+# --- What a booking becomes ---
+
+
+def test_the_seeds_configuration_gives_todays_names_and_ids(site: Site) -> None:
+    report = site.sync()
+    assert report.rejected == ()
+    item = site.items()["1/t1_arm_1/mri/1"]
+    assert item.patient_name == "cpip-id-0001^fa-011"
+    assert item.patient_id == "sub_0001_ses_1_fam_011_site_792"
+    assert item.start == dt.datetime(2026, 3, 2, 9, 30)
+    assert item.modality == "MR"
+    (code,) = item.scheduled_protocol_codes
+    assert (code.value, code.scheme) == ("BRAIN_MRI_3T", "GEHC")
+    assert item.study_instance_uid.startswith("2.25.")
+
+
+def test_a_coded_sex_and_a_birth_year_are_unknown_and_never_a_guess(site: Site) -> None:
+    site.sync()
+    item = site.items()["1/t1_arm_1/mri/1"]
+    assert (item.patient_sex, item.patient_birth_date) == ("", None)
+
+
+def test_a_value_map_says_what_codes_mean(site: Site) -> None:
+    site.config["value_maps"] = {"demo_sex": {"1": "M", "2": "F"}}
+    site.sync()
+    assert site.items()["1/t1_arm_1/mri/1"].patient_sex == "M"
+
+
+def test_pounds_become_kilograms(site: Site) -> None:
+    site.project.put("1", {"mri_wt_lbs": "150"}, scan_key(site.project, session=1))
+    site.sync()
+    assert str(site.items()["1/t1_arm_1/mri/1"].patient_weight_kg) == "68.04"
+
+
+def test_a_missing_data_code_is_no_date(site: Site) -> None:
+    report = site.sync()
+    assert not any(key.startswith("2/") for key in site.items())
+    assert report.rejected == ()
+
+
+def test_a_person_without_a_guardian_is_marked(site: Site) -> None:
+    key = scan_key(site.project, session=1)
+    site.project.put("2", {"mri_date": "2026-03-05", "mri_time": "11:00"}, key)
+    site.sync()
+    assert site.items()["2/t1_arm_1/mri/1"].patient_id.startswith("sub_ng_0002_ses_1")
+
+
+def test_what_a_person_is_may_be_spread_over_events(site: Site) -> None:
+    site.sync()
+    assert site.items()["3/t1_arm_1/mri/1"].patient_name == "cpip-id-0003^fa-033"
+
+
+def test_an_empty_family_leaves_no_label_behind(site: Site) -> None:
+    site.project.put("3", {"family_id": ""}, RowKey("screening_arm_1"))
+    site.sync()
+    item = site.items()["3/t1_arm_1/mri/1"]
+    assert item.patient_name == "cpip-id-0003"
+    assert item.patient_id == "sub_0003_ses_1_site_792"
+
+
+def test_a_booking_without_a_study_id_is_a_rejection_with_its_reason(site: Site) -> None:
+    site.project.put("1", {"study_id": ""}, RowKey("baseline_arm_1"))
+    report = site.sync()
+    assert {record.record_id for record in report.rejected} == {
+        "1/t1_arm_1/mri/1",
+        "1/t1_arm_1/mri/2",
+    }
+    assert "study_id: required, but empty" in str(report.rejected[0].problems[0])
+
+
+@pytest.mark.parametrize("shape", ["longitudinal", "repeating", "events", "arms", "classic"])
+def test_every_shape_of_project_is_read(site: Site, shape: str) -> None:
+    use(site, generate(6, shape, first_day=START.date(), days=5, clock=site.server.clock))
+    report = site.sync()
+    assert report.rejected == ()
+    assert len(site.items()) >= 3
+    assert len({item.study_instance_uid for item in site.items().values()}) == len(site.items())
+
+
+@pytest.mark.parametrize("name", ["subj", "study_id"])
+def test_the_record_id_field_may_have_any_name(site: Site, name: str) -> None:
+    records = generate(4, record_id=name, first_day=START.date(), days=5, clock=site.server.clock)
+    use(site, records)
+    site.sync()
+    owners = {key.partition("/")[0] for key in site.items()}
+    assert len(owners) > 1
+    assert len({item.patient_id for item in site.items().values()}) == len(site.items())
+
+
+def test_a_slash_in_a_record_id_is_no_separator(site: Site) -> None:
+    project = use(site, empty_project("repeating"))
+    project.put("A/1", {"study_id": "S-1"}, RowKey())
+    scan = {"mri_instance": "1", "mri_date": "2026-03-03", "mri_time": "10:00"}
+    project.put("A/1", scan, RowKey("", "mri", 1))
+    site.sync()
+    assert site.scheduled() == ["A%2F1//mri/1"]
+    site.later(minutes=5)
+    project.delete_record("A/1")
+    site.sync()
+    assert site.scheduled() == []
+
+
+# --- What changes ---
+
+
+def test_a_second_unchanged_sync_changes_nothing(site: Site) -> None:
+    site.sync()
+    before = site.items()
+    site.later(minutes=1)
+    report = site.sync()
+    assert not report.says_something
+    assert site.items() == before
+
+
+def test_a_rescheduled_scan_keeps_its_row_and_uid(site: Site) -> None:
+    site.sync()
+    before = site.items()["1/t1_arm_1/mri/1"]
+    site.later(minutes=5)
+    site.project.put("1", {"mri_time": "15:45"}, scan_key(site.project, session=1))
+    report = site.sync()
+    after = site.items()["1/t1_arm_1/mri/1"]
+    assert len(report.plan.changed) == 1
+    assert after.start == dt.datetime(2026, 3, 2, 15, 45)
+    assert (after.item_id, after.study_instance_uid) == (before.item_id, before.study_instance_uid)
+
+
+def test_a_corrected_family_id_makes_no_second_item(site: Site) -> None:
+    site.sync()
+    number = len(site.items())
+    site.later(minutes=5)
+    site.project.put("1", {"family_id": "FAM-099"}, RowKey("baseline_arm_1"))
+    site.sync()
+    assert len(site.items()) == number
+    assert site.items()["1/t1_arm_1/mri/1"].patient_name.endswith("^fa-099")
+
+
+@pytest.mark.parametrize("how", ["date cleared", "instance deleted", "record deleted", "moved far"])
+def test_what_is_gone_from_redcap_leaves_the_worklist_in_the_next_round(
+    site: Site, how: str
+) -> None:
+    site.sync()
+    site.later(minutes=5)
+    key = scan_key(site.project, session=1)
+    if how == "date cleared":
+        site.project.put("3", {"mri_date": ""}, key)
+    elif how == "instance deleted":
+        site.project.delete_row("3", key)
+    elif how == "record deleted":
+        site.project.delete_record("3")
+    else:
+        site.project.put("3", {"mri_date": "2027-03-02"}, key)
+    site.sync()
+    assert site.scheduled() == ["1/t1_arm_1/mri/1", "1/t1_arm_1/mri/2"]
+
+
+def test_a_scan_that_is_moved_far_away_and_back_keeps_its_uid(site: Site) -> None:
+    site.sync()
+    uid = site.items()["3/t1_arm_1/mri/1"].study_instance_uid
+    for day in ("2027-03-02", "2026-03-05"):
+        site.later(minutes=5)
+        site.project.put("3", {"mri_date": day}, scan_key(site.project, session=1))
+        site.sync()
+    item = site.items()["3/t1_arm_1/mri/1"]
+    assert (item.status, item.study_instance_uid) == (ItemStatus.SCHEDULED, uid)
+
+
+def test_without_the_right_to_read_the_log_a_deleted_record_goes_the_next_day(site: Site) -> None:
+    site.server.set_rights(logging=False)
+    site.sync()
+    site.later(minutes=5)
+    site.project.delete_record("3")
+    report = site.sync()
+    assert "3/t1_arm_1/mri/1" in site.scheduled()
+    assert any("may not read the log" in note for note in report.notes)
+    site.later(hours=25)
+    site.sync()
+    assert "3/t1_arm_1/mri/1" not in site.scheduled()
+
+
+def test_an_outage_of_days_loses_nothing(site: Site) -> None:
+    site.sync()
+    site.restart()
+    site.later(hours=3)
+    site.project.put(
+        "2", {"mri_date": "2026-03-06", "mri_time": "13:00"}, scan_key(site.project, 1)
+    )
+    site.later(days=3)
+    site.sync()
+    assert "2/t1_arm_1/mri/1" in site.scheduled()
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Los_Angeles"])
+def test_an_unknown_zone_of_the_server_loses_no_edit(site: Site, zone: str) -> None:
+    site.config["server_timezone"] = None
+    site.server.clock.zone = VirtualClock(zone).zone
+    site.sync()
+    site.later(minutes=2)
+    site.project.put("1", {"mri_time": "16:00"}, scan_key(site.project, session=1))
+    site.sync()
+    assert site.items()["1/t1_arm_1/mri/1"].start.hour == 16
+
+
+def test_the_hour_that_happens_twice_in_autumn_loses_no_edit(site: Site) -> None:
+    project = use(site, sample_project())
+    site.server.clock.set(dt.datetime(2025, 11, 2, 7, 30, tzinfo=dt.UTC))  # 01:30, first time
+    key = scan_key(project, session=1)
+    project.put("1", {"mri_date": "2025-11-03", "mri_time": "09:00"}, key)
+    site.sync()
+    site.later(minutes=65)  # 01:35, second time
+    project.put("1", {"mri_time": "10:00"}, key)
+    site.later(minutes=5)
+    site.sync()
+    assert site.items()["1/t1_arm_1/mri/1"].start.hour == 10
+
+
+# --- A bad week ---
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 500},
+        {"status": 503},
+        {"status": 429, "retry_after": "60"},
+        {"status": 500, "keep_body": True},
+        {"html": "login"},
+        {"html": "maintenance"},
+        {"body": "", "content_type": "application/json"},
+        {"body": "null", "content_type": "application/json"},
+        {"body": "{}", "content_type": "application/json"},
+        {"prefix": "<br />PHP Warning: x"},
+        {"truncate_after": 40},
+        {"cut": "reset"},
+        {"gzip_garbage": True},
+    ],
+    ids=str,
+)
+def test_an_answer_that_is_none_changes_nothing(site: Site, fault: dict[str, Any]) -> None:
+    site.sync()
+    before = site.items()
+    site.later(minutes=5)
+    site.server.fault("record", **fault)
+    with pytest.raises(SourceUnavailable) as caught:
+        site.sync()
+    assert site.project.token not in str(caught.value)
+    assert site.items() == before
+    site.server.faults.clear()
+    site.sync()
+    assert site.items() == before
+
+
+def test_a_redirect_to_a_login_page_is_a_refusal(site: Site) -> None:
+    site.server.fault("*", redirect="/login")
+    with pytest.raises(SourceRefused, match="login page"):
+        site.sync()
+
+
+def test_a_revoked_token_is_a_refusal_that_does_not_show_it(site: Site) -> None:
+    site.sync()
+    token = site.project.token
+    site.server.revoke_token()
+    with pytest.raises(SourceRefused) as caught:
+        site.sync()
+    assert token not in str(caught.value)
+    assert "403" in str(caught.value)
+
+
+def test_identifiers_that_vanish_from_every_row_are_an_alarm_not_a_withdrawal(site: Site) -> None:
+    site.sync()
+    before = site.items()
+    site.server.set_rights(export="deidentified")
+    with pytest.raises(SourceRefused, match="study_id"):
+        site.sync(full=True)
+    assert site.items() == before
+
+
+def test_a_renamed_date_field_is_said_and_empties_nothing(site: Site) -> None:
+    site.sync()
+    before = site.items()
+    site.server.rename_field("mri_date", "scan_date")
+    site.later(hours=2)
+    with pytest.raises(SourceError):
+        site.sync()
+    with pytest.raises(SourceUnavailable, match="mri_date"):
+        site.sync()
+    assert site.items() == before
+
+
+def test_a_silent_server_is_given_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pylantir.sources import redcap_client
+
+    monkeypatch.setattr(redcap_client, "TIMEOUT_S", (0.5, 0.5))
+    site.server.fault("*", hang=True)
+    with pytest.raises(SourceUnavailable, match="in time"):
+        site.sync()
+
+
+def test_a_server_that_is_not_there_is_said_without_its_address(site: Site) -> None:
+    environ = site.environ | {"REDCAP_API_URL": "http://127.0.0.1:9/api/"}
+    with pytest.raises(SourceUnavailable) as caught:
+        site.synchronizer(**environ).run_once()
+    assert "cannot be reached" in str(caught.value)
+
+
+def test_no_token_and_no_value_of_a_record_is_logged(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        site.sync()
+        site.server.fault("record", status=500)
+        with pytest.raises(SourceUnavailable):
+            site.sync(full=True)
+    assert site.project.token not in caplog.text
+    assert "CPIP" not in caplog.text
+    assert site.server.journal.secrets_in_urls() == []
+
+
+def test_a_round_asks_little(site: Site) -> None:
+    site.sync()
+    assert site.server.journal.count() <= 4
+    site.later(minutes=1)
+    site.sync()
+    assert site.server.journal.count("metadata") == 1
+    assert site.server.journal.count() <= 6
+
+
+# --- Settings ---
+
+
+def problems(site: Site, config: dict[str, Any], **environ: str) -> str:
+    site.config = config
+    with pytest.raises(ConfigurationError) as caught:
+        site.synchronizer(**environ)
+    return "\n".join(map(str, caught.value.problems))
+
+
+def test_an_unknown_setting_is_refused_with_the_nearest_one(site: Site) -> None:
+    told = problems(site, {"date_feild": "x"})
+    assert "source rc: config.date_feild: unknown key (did you mean 'date_field'?)" in told
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"mwl_days_ahead": -1}, {"mwl_days_ahead": "2"}, {"server_timezone": "Mars"}, {"events": "x"}],
+    ids=str,
+)
+def test_a_wrong_setting_names_its_key(site: Site, config: dict[str, Any]) -> None:
+    assert f"config.{next(iter(config))}" in problems(site, config)
+
+
+def test_a_missing_token_names_its_variable(site: Site) -> None:
+    told = problems(site, {}, REDCAP_API_URL=site.server.api_url)
+    assert "REDCAP_API_TOKEN" in told
+
+
+@pytest.mark.parametrize("token", ["short", "Z" * 32])
+def test_a_token_that_is_none_is_refused_without_showing_it(site: Site, token: str) -> None:
+    told = problems(site, {}, REDCAP_API_URL=site.server.api_url, REDCAP_API_TOKEN=token)
+    assert "32 hexadecimal digits" in told
+    assert token not in told
+
+
+def test_two_projects_have_their_own_credentials(site: Site, tmp_path: Path) -> None:
+    other = site.server.add_project(sample_project("other"))
+    path = tmp_path / "token"
+    path.write_text(other.token + "\n")
+    site.config["credentials"] = {"url_env": "OTHER_URL", "token_file": str(path)}
+    site.synchronizer(OTHER_URL=site.server.api_url).run_once()
+    assert len(site.items()) == 3
+
+
+def test_the_published_concussion_type_reads_its_own_variables(site: Site) -> None:
+    site.source_type = "redcap_concussion"
+    environ = {
+        "REDCAP_API_URL_CONCUSSION": site.server.api_url,
+        "REDCAP_API_TOKEN_CONCUSSION": site.project.token,
+    }
+    site.synchronizer(**environ).run_once()
+    assert len(site.items()) == 3
+
+
+# --- Reports ---
+
+
+def report(key: str, status: str = "COMPLETED") -> PerformedReport:
+    return PerformedReport(
+        key, status, "2026-03-02 09:31:00", "2026-03-02 10:41:30", "Tech^Terry", 6, "MR1"
+    )
+
+
+def test_what_a_scanner_did_is_written_into_the_fields_that_are_named(site: Site) -> None:
+    site.config["write_back"] = {
+        "status": "mri_pps_status",
+        "status_codes": {"COMPLETED": "2"},
+        "ended": "mri_done_at",
+    }
+    sync = site.synchronizer()
+    sync._source.write_back([report("1/t1_arm_1/mri/1")])
+    (row,) = [
+        row
+        for row in site.server._show_records(record="1")
+        if (row["instrument"], row["instance"]) == ("mri", 1)
+    ]
+    assert (row["mri_pps_status"], row["mri_done_at"]) == ("2", "2026-03-02 10:41")
+
+
+def test_a_report_does_not_come_back_as_a_change(site: Site) -> None:
+    site.config["write_back"] = {"status": "mri_pps_status", "status_codes": {"COMPLETED": "2"}}
+    site.sync()
+    site.later(minutes=5)
+    assert site._sync is not None
+    site._sync._source.write_back([report("1/t1_arm_1/mri/1")])
+    again = site.sync()
+    assert again.fetched > 0
+    assert not again.says_something
+
+
+def test_a_report_that_is_refused_says_so_without_the_token(site: Site) -> None:
+    site.config["write_back"] = {"status": "mri_pps_status"}
+    sync = site.synchronizer()
+    site.server.set_rights(imports=False)
+    with pytest.raises(SourceRefused) as caught:
+        sync._source.write_back([report("1/t1_arm_1/mri/1")])
+    assert site.project.token not in str(caught.value)
