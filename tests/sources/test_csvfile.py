@@ -13,7 +13,7 @@ import pytest
 from tests.bookable import NOW, TODAY, MovableClock
 
 from pylantir.errors import ConfigurationError, InvalidItem, SourceUnavailable
-from pylantir.sources import make_source
+from pylantir.sources import dropfolder, make_source
 from pylantir.sources.base import (
     Batch,
     BookingWindow,
@@ -22,6 +22,7 @@ from pylantir.sources.base import (
     Source,
     SourceSettings,
 )
+from pylantir.sources.dropfolder import DropFolder
 from pylantir.sync import Synchronizer, SyncReport
 from pylantir.worklist.database import Database
 from pylantir.worklist.item import WorklistItem, make_item
@@ -125,6 +126,22 @@ def test_a_field_mapping_names_the_other_columns_and_wins(tmp_path: Path) -> Non
     assert (item.patient_name, item.patient_id, item.patient_sex) == ("Doe^Jane", "0042", "F")
     assert f"{item.start:%Y-%m-%d %H:%M}" == "2026-03-02 09:30"
     assert item.requested_procedure_description == "MRI brain"
+
+
+def test_a_column_that_is_mapped_is_not_taken_by_its_name_as_well(tmp_path: Path) -> None:
+    leave(tmp_path, table("1", row=f"{ROW},F", header=f"{HEADER},sex"))
+
+    (item,) = read(tmp_path, {"sex": "patient_comments"}).values()
+
+    assert (item.patient_comments, item.patient_sex) == ("F", "")
+
+
+def test_a_formula_that_an_export_of_ours_protects_is_read_as_it_was(tmp_path: Path) -> None:
+    leave(tmp_path, table("1", row=f"{ROW},'=1+1", header=f"{HEADER},patient_comments"))
+
+    (item,) = read(tmp_path).values()
+
+    assert item.patient_comments == "=1+1"
 
 
 @pytest.mark.parametrize(
@@ -397,6 +414,25 @@ def test_a_file_that_is_gone_before_it_is_read_is_an_error(tmp_path: Path) -> No
 
     with pytest.raises(SourceUnavailable):
         fetch(made)
+
+
+def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path: Path) -> None:
+    path = leave(tmp_path, table("1"))
+    (before,) = DropFolder(path, "*", dt.timedelta()).files()
+    leave(tmp_path, table("1", "2"))
+
+    with pytest.raises(SourceUnavailable, match=r"bookings\.csv: changed while it was read"):
+        DropFolder.read(before)
+
+
+def test_a_file_that_is_too_large_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dropfolder, "MAX_BYTES", 20)
+    leave(tmp_path, table("1"))
+
+    with pytest.raises(SourceUnavailable, match="more than"):
+        fetch(source(tmp_path))
 
 
 # --- what a batch covers ---

@@ -137,6 +137,20 @@ def test_a_pattern_that_keeps_being_too_slow_gets_less_and_less_time() -> None:
     assert slow.take("aaaa") == "aaaa"
 
 
+def test_a_text_that_is_done_in_time_gives_the_next_one_all_the_time_again() -> None:
+    slow = Extraction(CATASTROPHIC)
+    for text in (POISON, POISON, POISON):
+        with pytest.raises(ValueError, match="takes too long"):
+            slow.take(text)
+    slow.take("aaaa")
+
+    began = time.perf_counter()
+    with pytest.raises(ValueError, match="takes too long"):
+        slow.take(POISON)
+
+    assert time.perf_counter() - began > MATCH_SECONDS / 2
+
+
 def test_other_threads_run_while_a_pattern_is_slow() -> None:
     ticks: list[float] = []
     done = threading.Event()

@@ -548,7 +548,7 @@ def test_names_are_read_as_they_are_written() -> None:
         name_format={"patient_name": "last_first", "*": "first_last"},
     )
 
-    mapped = values(mapping, who="Doe, Jane", doctor="Dr. Emily Smith", boss="Kim^Lee")
+    mapped = values(mapping, who="Doe Jane", doctor="Dr. Emily Smith", boss="Kim^Lee")
 
     assert mapped == {
         "patient_name": "Doe^Jane",
@@ -649,6 +649,17 @@ def test_a_required_value_that_cannot_be_used_rejects_the_record() -> None:
         redcap({}, required=["patient_sex"]).apply({"demo_sex": "7"})
 
 
+def test_a_faulty_identifier_is_said_once_and_no_template_covers_it_up() -> None:
+    mapping = redcap(
+        {"code": "patient_id"}, required=["patient_id"], patient_id_template="x" * 65 + "{study}"
+    )
+
+    with pytest.raises(InvalidItem) as raised:
+        mapping.apply({"code": "a\\b", "study_id": "1"})
+
+    assert [problem.value for problem in raised.value.problems] == ["a\\b"]
+
+
 def test_a_required_name_that_nothing_has_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"config\.required"):
         redcap({}, required=["famly_id"])
@@ -676,6 +687,12 @@ def test_an_option_of_another_shape_is_refused(config: dict[str, Any], problem: 
         MappingOptions.read(config, "source main")
 
     assert problem in str(raised.value)
+
+
+def test_comments_in_options_are_read_over() -> None:
+    config = {"value_maps": {"_comment": "codes", "sex": {"_comment": 1, "2": "F"}}}
+
+    assert MappingOptions.read(config, "source main").value_maps == {"sex": {"2": "F"}}
 
 
 def test_options_leave_other_keys_of_the_configuration_alone() -> None:
