@@ -6,13 +6,13 @@ import logging
 from typing import Any
 
 import pytest
-from tests.worklist.bookings import DAY, NOW, booking
+from tests.worklist.bookings import NOW, booking
 from tests.worklist.conftest import Foreign
 
 from pylantir.worklist import identity
 from pylantir.worklist.database import Database
 from pylantir.worklist.query import WorklistQuery
-from pylantir.worklist.schedule import apply_plan, known_items, plan_batch
+from pylantir.worklist.schedule import Claims, Plan, apply_plan, known_items, plan_items
 from pylantir.worklist.status import ItemStatus
 from pylantir.worklist.store import ItemStore, PutReport
 from pylantir.worklist.values import Code
@@ -239,6 +239,8 @@ def test_a_source_meets_a_row_that_has_not_been_checked_yet(
 ) -> None:
     items.add(booking(study_instance_uid="1.2.3", status="IN_PROGRESS"))
     foreign("UPDATE worklist_items SET accession_number = 'A1'")
+    assert items.put([booking(accession_number="A1")]) == PutReport(0, 0, 1)
+    foreign("UPDATE worklist_items SET accession_number = 'A3'")
     assert items.put([booking(accession_number="A2")]) == PutReport(0, 1, 0)
     (item,) = items.find(EVERYTHING)
     assert item.accession_number == "A2"
@@ -272,8 +274,9 @@ def test_a_batch_of_a_source_takes_nothing_from_a_row_that_waits_or_was_set_asid
     if "patient_id" in spoilt:
         assert served(items) == []
     with items.database.write() as connection:
-        known = known_items(connection, "test")
-        plan = plan_batch(known, [booking(accession_number="A2")], {}, [], None, DAY)
+        plan, changed = Plan(), booking(accession_number="A2")
+        known = known_items(connection, "test", [changed.source_record_id])
+        plan_items(plan, known, [changed], Claims([], []))
         apply_plan(connection, plan, NOW.isoformat())
     (item,) = items.find(EVERYTHING)
     assert item.accession_number == "A2"

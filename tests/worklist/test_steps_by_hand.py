@@ -21,6 +21,7 @@ from tests.worklist.conftest import Foreign
 from pylantir.errors import Conflict, NotFound
 from pylantir.worklist.database import Database
 from pylantir.worklist.linking import BY_HAND
+from pylantir.worklist.query import WorklistQuery
 from pylantir.worklist.schema import prepare
 from pylantir.worklist.status import ItemStatus, StepStatus
 from pylantir.worklist.steps import StepStore
@@ -141,10 +142,12 @@ def test_a_row_that_another_program_has_spoilt_does_not_stop_the_scanner(
 ) -> None:
     item = items.add(booking())
     uid = begin(steps, item)
-    foreign("UPDATE worklist_items SET patient_id = ''")
+    foreign("UPDATE worklist_items SET patient_id = '', study_date = 'never'")
     end(steps, uid)
     assert steps.get(uid).step.status is StepStatus.COMPLETED
-    foreign("UPDATE worklist_items SET patient_id = 'P1'")
+    assert items.find(WorklistQuery()) == []
+    assert len(items.rejected()) == 1
+    foreign("UPDATE worklist_items SET patient_id = 'P1', study_date = NULL")
     assert status(items, item) == "COMPLETED"
 
 

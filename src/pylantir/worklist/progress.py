@@ -76,7 +76,7 @@ def _study_start(
     not_counted = [step.started for step in steps if step.released]
     if gone is not None:
         not_counted.append(gone.started)
-    if known in not_counted and known not in counted:
+    if known in not_counted:
         wanted = min(counted, default=None)
     else:
         wanted = min([*counted, *([known] if known else [])], default=None)
