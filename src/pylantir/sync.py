@@ -9,20 +9,25 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pylantir.errors import InvalidItem, SourceError, ValueProblem
-from pylantir.sources.base import Batch, BookingWindow, RejectedRecord, Source
+from pylantir.sources.base import Batch, BookingWindow, RejectedRecord, Source, SourceRecord
 from pylantir.worklist.item import WorklistItem, make_item
 from pylantir.worklist.schedule import (
+    Claims,
     Known,
     Plan,
+    absent,
     adoptable_items,
     apply_plan,
+    in_parts,
     known_items,
-    plan_batch,
+    known_states,
+    plan_items,
+    plan_withdrawals,
 )
 from pylantir.worklist.sources import (
     SourceState,
@@ -155,8 +160,7 @@ class Synchronizer:
         state = self.states.state(self.name)
         window = self._window(state, began, full)
         batch = self._source.fetch(window)
-        items, withdrawn, rejected = self._items(batch)
-        plan = self._plan(batch, items, withdrawn, rejected, window)
+        plan, rejected = self._plan(batch, window)
         self._confirm(plan, batch)
         frozen = plan.is_mass_withdrawal and not accept_withdrawals
         report = SyncReport(
@@ -177,13 +181,37 @@ class Synchronizer:
             full=full or since_full is None or since_full >= FULL_EVERY_DAYS,
         )
 
+    def _plan(self, batch: Batch, window: BookingWindow) -> tuple[Plan, list[RejectedRecord]]:
+        """Compare the batch with the worklist, some records at a time: a project may be large."""
+        with self._database.read() as connection:
+            states = known_states(connection, self.name)
+            adoptable = [] if window.cursor else adoptable_items(connection)
+        current = [s for s in states.values() if s.is_scheduled and s.day >= window.first_day]
+        plan, rejected = Plan(scheduled=len(current)), list(batch.rejected)
+        named = {record.record_id for record in batch.rejected}
+        # Who may claim a row without a key is known only when all bookings are.
+        for part in [batch.records] if adoptable else in_parts(batch.records):
+            items, withdrawn = self._items(part, named, rejected)
+            with self._database.read() as connection:
+                known = known_items(connection, self.name, [*items, *withdrawn])
+            plan_items(plan, known, items.values(), Claims(adoptable, list(items.values())))
+            plan_withdrawals(plan, known, withdrawn)
+        if batch.complete:
+            gone = absent(states, named, batch.scope.covers)
+            with self._database.read() as connection:
+                plan.missing = list(known_items(connection, self.name, gone).values())
+        return plan, rejected
+
     def _items(
-        self, batch: Batch
-    ) -> tuple[list[WorklistItem], dict[str, str], list[RejectedRecord]]:
+        self, records: Sequence[SourceRecord], named: set[str], rejected: list[RejectedRecord]
+    ) -> tuple[dict[str, WorklistItem], dict[str, str]]:
+        """Bookings and withdrawals by record id; what is named twice counts once."""
         items: dict[str, WorklistItem] = {}
         withdrawn: dict[str, str] = {}
-        rejected = list(batch.rejected)
-        for record in batch.records:
+        for record in records:
+            if record.record_id in named:
+                continue
+            named.add(record.record_id)
             if record.withdrawn:
                 withdrawn[record.record_id] = record.withdrawn
                 continue
@@ -201,40 +229,16 @@ class Synchronizer:
                 withdrawn[record.record_id] = f"its source says {item.status}"
             else:
                 items[record.record_id] = _as_scheduled(item)
-        return list(items.values()), withdrawn, rejected
-
-    def _plan(
-        self,
-        batch: Batch,
-        items: Sequence[WorklistItem],
-        withdrawn: Mapping[str, str],
-        rejected: Sequence[RejectedRecord],
-        window: BookingWindow,
-    ) -> Plan:
-        def covers(item: WorklistItem) -> bool:
-            day = item.scheduled_procedure_step_start_date
-            return batch.scope.covers(item.source_record_id, day)
-
-        with self._database.read() as connection:
-            known = known_items(connection, self.name)
-            adoptable = [] if window.cursor else adoptable_items(connection)
-        return plan_batch(
-            known,
-            items,
-            withdrawn,
-            [record.record_id for record in rejected],
-            covers if batch.complete else None,
-            window.first_day,
-            adoptable,
-        )
+        return items, withdrawn
 
     def _confirm(self, plan: Plan, batch: Batch) -> None:
         """Withdraw what is missing for certain: by its scope, by its source, or a second time."""
         if not plan.missing:
             return
         gone = self._gone(plan.missing, batch)
+        numbers = {each.item.item_id for each in gone}
         plan.withdrawn += [(each, "no longer at its source") for each in gone]
-        plan.missing = [each for each in plan.missing if each not in gone]
+        plan.missing = [each for each in plan.missing if each.item.item_id not in numbers]
 
     def _gone(self, missing: Sequence[Known], batch: Batch) -> list[Known]:
         if batch.scope.certain:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple, TypeVar
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, select
 
 from pylantir.worklist.foreign import over_rejected
 from pylantir.worklist.item import WorklistItem
@@ -29,8 +30,24 @@ GUARD_SHARE = 0.25
 GUARD_NUMBER = 3
 """More than this share and more than this number at once: nothing is withdrawn (mass vanishing)."""
 
-Covers = Callable[[WorklistItem], bool]
+Covers = Callable[[str, dt.date], bool]
+"""Whether an item of that record id and day belongs to what a batch covers completely."""
+
 _Visit = tuple[str, dt.date]
+_T = TypeVar("_T")
+_AT_ONCE = 500
+
+
+class KnownState(NamedTuple):
+    """What has to be known of every item of a source; the rest is read when it is needed."""
+
+    status: ItemStatus
+    day: dt.date
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether no scanner has begun it and nobody has cancelled it."""
+        return self.status in SCHEDULED_STATUSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +103,38 @@ class Plan:
         return gone > GUARD_NUMBER and gone > GUARD_SHARE * self.scheduled
 
 
-def known_items(connection: Connection, source: str) -> dict[str, Known]:
-    """Every served item of a source by its record id."""
-    statement = select(_table).where(
-        _table.c.data_source == source, _table.c.version > 0, _table.c.rejected_reason.is_(None)
-    )
+def known_states(connection: Connection, source: str) -> dict[str, KnownState]:
+    """What has to be known of every served item of a source, by its record id."""
+    status, day = _table.c.performed_procedure_step_status, _table.c.scheduled_start_date
+    statement = select(_table.c.source_record_id, status, day).where(*_served_of(source))
     return {
-        row["source_record_id"]: _known(row) for row in connection.execute(statement).mappings()
+        record_id: KnownState(ItemStatus(status or "SCHEDULED"), dt.date.fromisoformat(day))
+        for record_id, status, day in connection.execute(statement)
     }
+
+
+def known_items(connection: Connection, source: str, record_ids: Sequence[str]) -> dict[str, Known]:
+    """Some served items of a source by their record ids."""
+    found: dict[str, Known] = {}
+    for some in in_parts(record_ids):
+        statement = select(_table).where(*_served_of(source), _table.c.source_record_id.in_(some))
+        for row in connection.execute(statement).mappings():
+            found[row["source_record_id"]] = _known(row)
+    return found
+
+
+def _served_of(source: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        _table.c.data_source == source,
+        _table.c.version > 0,
+        _table.c.rejected_reason.is_(None),
+    )
+
+
+def in_parts(sequence: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """A sequence in parts of a size that a statement takes and a small memory holds."""
+    for start in range(0, len(sequence), _AT_ONCE):
+        yield sequence[start : start + _AT_ONCE]
 
 
 def adoptable_items(connection: Connection) -> list[Known]:
@@ -115,37 +156,22 @@ def _known(row: RowMapping) -> Known:
     )
 
 
-def plan_batch(
-    known: Mapping[str, Known],
-    items: Sequence[WorklistItem],
-    withdrawn: Mapping[str, str],
-    rejected: Iterable[str],
-    covers: Covers | None,
-    first_day: dt.date,
-    adoptable: Sequence[Known] = (),
-) -> Plan:
-    """Compare a batch with the worklist.
+def plan_items(
+    plan: Plan, known: Mapping[str, Known], items: Iterable[WorklistItem], claims: Claims
+) -> None:
+    """Compare bookings that a batch names with the worklist.
 
     Parameters
     ----------
+    plan : Plan
+        Gets what has to be done.
     known : mapping
-        The source's items as they stand.
-    items : sequence of WorklistItem
-        Bookings that the batch names.
-    withdrawn : mapping
-        Record id to reason, of bookings that the source says must not be scanned.
-    rejected : iterable of str
-        Record ids that the batch names but that cannot be read: what stands for them stays.
-    covers : callable or None
-        Whether an item belongs to what the batch covers completely; nothing for a partial batch.
-    first_day : date
-        Older items that nobody has scanned do not count as scheduled.
-    adoptable : sequence of Known
-        Rows that the published release kept without a key of their source: the first batch claims
-        those that are certainly its own.
+        The items of these bookings as they stand, by record id.
+    items : iterable of WorklistItem
+        The bookings.
+    claims : Claims
+        Rows that the published release kept without a key of their source.
     """
-    plan = Plan(scheduled=sum(_counts(each, first_day) for each in known.values()))
-    claims = _Claims(adoptable, items)
     for item in items:
         present = known.get(item.source_record_id)
         claimed = None if present else claims.of(item)
@@ -153,20 +179,23 @@ def plan_batch(
             plan.changed.append(_claimed(claimed, item))
         else:
             _plan_item(plan, present, item)
+
+
+def plan_withdrawals(plan: Plan, known: Mapping[str, Known], withdrawn: Mapping[str, str]) -> None:
+    """Cancel what the source says must not be scanned, as long as no scanner has begun it."""
     for record_id, reason in withdrawn.items():
         present = known.get(record_id)
         if present is not None and present.is_scheduled:
             plan.withdrawn.append((present, reason))
-    named = {item.source_record_id for item in items} | set(withdrawn) | set(rejected)
-    if covers is not None:
-        for record_id, each in known.items():
-            if record_id not in named and each.is_scheduled and covers(each.item):
-                plan.missing.append(each)
-    return plan
 
 
-def _counts(each: Known, first_day: dt.date) -> bool:
-    return each.is_scheduled and each.item.scheduled_procedure_step_start_date >= first_day
+def absent(states: Mapping[str, KnownState], named: Collection[str], covers: Covers) -> list[str]:
+    """Record ids of scheduled items that a complete batch should name and does not."""
+    return [
+        record_id
+        for record_id, state in states.items()
+        if state.is_scheduled and record_id not in named and covers(record_id, state.day)
+    ]
 
 
 def _plan_item(plan: Plan, present: Known | None, item: WorklistItem) -> None:
@@ -191,7 +220,7 @@ def _plan_item(plan: Plan, present: Known | None, item: WorklistItem) -> None:
             plan.held_back.append((present, changes))
 
 
-class _Claims:
+class Claims:
     """Rows without a key, and which booking each of them certainly is.
 
     A claim holds when one row and one booking have the same patient and day, and no other has.
@@ -248,8 +277,7 @@ def _differences(old: WorklistItem, new: WorklistItem) -> str:
 
 def apply_plan(connection: Connection, plan: Plan, stamp: str) -> None:
     """Do what the plan says, inside a write transaction."""
-    for item in plan.created:
-        _insert(connection, item, stamp)
+    _insert(connection, plan.created, stamp)
     for item in plan.changed:
         _change(connection, item, stamp)
     for each, reason in plan.withdrawn:
@@ -287,20 +315,30 @@ def withdraw_scheduled(connection: Connection, source: str, reason: str) -> int:
     return result.rowcount
 
 
-def _insert(connection: Connection, item: WorklistItem, stamp: str) -> None:
-    """Insert; over a row that was set aside or not checked yet, whose study and progress stay."""
-    same = select(_table.c.id).where(
-        _table.c.data_source == item.data_source,
-        _table.c.source_record_id == item.source_record_id,
+def _insert(connection: Connection, items: Sequence[WorklistItem], stamp: str) -> None:
+    """Insert; over rows that were set aside or not checked yet, whose study and progress stay."""
+    for some in in_parts(items):
+        version = next_version(connection)
+        set_aside = _rows_of(connection, some)
+        new = []
+        for item in some:
+            row_id = set_aside.get((item.data_source, item.source_record_id))
+            kept = item if row_id is None else over_rejected(connection, row_id, item)
+            values = row_of(kept) | {"version": version, "updated_at": stamp}
+            if row_id is None:
+                new.append(values | {"created_at": stamp})
+            else:
+                connection.execute(_table.update().where(_table.c.id == row_id).values(values))
+        if new:
+            connection.execute(_table.insert(), new)
+
+
+def _rows_of(connection: Connection, items: Sequence[WorklistItem]) -> dict[tuple[str, str], int]:
+    statement = select(_table.c.id, _table.c.data_source, _table.c.source_record_id).where(
+        _table.c.data_source.in_({item.data_source for item in items}),
+        _table.c.source_record_id.in_([item.source_record_id for item in items]),
     )
-    row_id = connection.execute(same).scalar()
-    if row_id is not None:
-        item = over_rejected(connection, row_id, item)
-    values = row_of(item) | {"version": next_version(connection), "updated_at": stamp}
-    if row_id is None:
-        connection.execute(_table.insert().values(values | {"created_at": stamp}))
-    else:
-        connection.execute(_table.update().where(_table.c.id == row_id).values(values))
+    return {(source, record): number for number, source, record in connection.execute(statement)}
 
 
 def _change(connection: Connection, item: WorklistItem, stamp: str) -> None:
