@@ -163,8 +163,9 @@ class Synchronizer:
         plan, rejected = self._plan(batch, window)
         self._confirm(plan, batch)
         frozen = plan.is_mass_withdrawal and not accept_withdrawals
+        notes = (*batch.notes, *self._source.notes())
         report = SyncReport(
-            plan, tuple(rejected), batch.complete, frozen, len(batch.records), batch.notes
+            plan, tuple(rejected), batch.complete, frozen, len(batch.records), notes
         )
         if not dry_run and not self.stopping.is_set():
             return self._apply(report, batch, window, began)
@@ -284,7 +285,7 @@ class Synchronizer:
                     last_full=ended if window.full and moves else present.last_full,
                     last_error="",
                     failures=0,
-                    notes=(*batch.notes, *([_FROZEN] if report.frozen else [])),
+                    notes=(*report.notes, *([_FROZEN] if report.frozen else [])),
                 ),
             )
         return report

@@ -267,6 +267,10 @@ class Source(ABC):
             The mapping rejects the record; its problems say why.
         """
 
+    def notes(self) -> tuple[str, ...]:
+        """What :meth:`values_of` left out since the last call, without any value of a record."""
+        return ()
+
     def still_there(self, record_ids: Sequence[str]) -> frozenset[str]:
         """Of bookings that vanished from a complete batch, those that exist after all.
 

@@ -7,7 +7,7 @@ repeat that it no longer holds is gone. Once a day, and at the first run, everyt
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from pylantir.sources.base import (
     SourceRecord,
     SourceSettings,
 )
-from pylantir.sources.mapping import FieldMapping
+from pylantir.sources.mapping import FieldMapping, Note, summarize
 from pylantir.sources.options import OPTION_KEYS, MappingOptions
 from pylantir.sources.redcap_client import RedcapClient
 from pylantir.sources.redcap_records import (
@@ -70,19 +70,25 @@ class RedcapSource(Source):
         own = {k: v for k, v in settings.config.items() if k not in OPTION_KEYS}
         self._config = read_settings(RedcapSettings, own, where)
         self._site = self._config.site_id or self._config.site or settings.site or ""
-        options = MappingOptions.read(
-            {
-                "patient_name_template": NAME_TEMPLATE,
-                "patient_id_template": ID_TEMPLATE,
-                **{k: v for k, v in settings.config.items() if k in OPTION_KEYS},
-            },
-            where,
-        )
-        self._mapping = FieldMapping.read(
-            settings.field_mapping,
+        self._mapping = self._read_mapping(())
+        self._client = self._make_client(where)
+        zone = self._config.server_timezone
+        self._server_clock = SiteClock(_known_zone(zone, where), settings.clock.now)
+        self._log_is_closed = False
+        self._left_out: list[Note] = []
+        self._window: BookingWindow | None = None
+
+    def _read_mapping(self, known_fields: Collection[str]) -> FieldMapping:
+        """The field mapping; once the project's fields are known, they decide what is unclear."""
+        where = f"source {self.settings.name}"
+        config = self.settings.config
+        templates = {"patient_name_template": NAME_TEMPLATE, "patient_id_template": ID_TEMPLATE}
+        written = {key: value for key, value in config.items() if key in OPTION_KEYS}
+        return FieldMapping.read(
+            self.settings.field_mapping,
             where=where,
             source_first=True,
-            options=options,
+            options=MappingOptions.read(templates | written, where),
             roles={
                 "study_id": "study_id",
                 "family_id": "family_id",
@@ -95,12 +101,8 @@ class RedcapSource(Source):
                 "instrument": INSTRUMENT,
             },
             parts=("study", "session", "family", "site"),
+            known_fields=known_fields,
         )
-        self._client = self._make_client(where)
-        zone = self._config.server_timezone
-        self._server_clock = SiteClock(_known_zone(zone, where), settings.clock.now)
-        self._log_is_closed = False
-        self._window: BookingWindow | None = None
 
     def _make_client(self, where: str) -> RedcapClient:
         written = self._config.credentials
@@ -130,7 +132,8 @@ class RedcapSource(Source):
 
     def fetch(self, window: BookingWindow) -> Batch:
         """Everything in the window, or what changed since the cursor."""
-        self._client.learn(window.now)
+        if self._client.learn(window.now):
+            self._mapping = self._read_mapping(self._client.fields)
         self._window = window
         layout = self._layout()
         if window.cursor is None or window.full:
@@ -250,7 +253,9 @@ class RedcapSource(Source):
             "session": self._mapping.role_value("session_id", fields),
             "site": self._site,
         }
-        values = self._mapping.apply(fields, parts).values
+        mapped = self._mapping.apply(fields, parts)
+        self._left_out += mapped.notes
+        values = mapped.values
         values.setdefault("modality", self._config.modality)
         if self._config.station_ae_title:
             values.setdefault("scheduled_station_ae_title", self._config.station_ae_title)
@@ -272,6 +277,11 @@ class RedcapSource(Source):
         if isinstance(written, Mapping):
             return written.get(self._site, ""), written.get("mapping", scheme)
         return written or "", scheme
+
+    def notes(self) -> tuple[str, ...]:
+        """Values that were left out since the last call, and what the mapping warns of."""
+        left_out, self._left_out = self._left_out, []
+        return (*self._mapping.warnings, *summarize(left_out))
 
     def still_there(self, record_ids: Sequence[str]) -> frozenset[str]:
         """Those that are still bookings in the window, asked record by record."""

@@ -81,8 +81,13 @@ class RedcapClient:
             )
         return self._made
 
-    def learn(self, now: dt.datetime) -> None:
+    def learn(self, now: dt.datetime) -> bool:
         """Read the project's fields and missing-data codes, unless they are fresh.
+
+        Returns
+        -------
+        bool
+            Whether they were read now.
 
         Raises
         ------
@@ -90,7 +95,7 @@ class RedcapClient:
             No answer, or none that can be used.
         """
         if self._known_at is not None and now - self._known_at < FORGET_AFTER:
-            return
+            return False
         self._made = None  # PyCap keeps what it has learnt for as long as it lives
         with self._asking():
             metadata = self._project.metadata
@@ -102,6 +107,7 @@ class RedcapClient:
         codes = (part.partition(",")[0].strip() for part in listed.split("|"))
         self._codes = frozenset(code for code in codes if code)
         self._known_at = now
+        return True
 
     @property
     def record_id_field(self) -> str:

@@ -6,6 +6,7 @@ What does not repeat belongs to the person and counts for every booking; a booki
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ INSTRUMENT = "redcap_repeat_instrument"
 INSTANCE = "redcap_repeat_instance"
 
 Row = Mapping[str, Any]
+_SHORT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,4 +126,7 @@ def _is_bookable(row: Mapping[str, str], layout: Layout) -> bool:
 
 def _text(value: Any, missing_codes: frozenset[str]) -> str:
     text = "" if value is None else str(value).strip()
-    return "" if text in missing_codes or text == "NaN" else text
+    if text in missing_codes or text == "NaN":
+        return ""
+    # Dates, events and codes stand in thousands of rows: one copy of each is enough.
+    return sys.intern(text) if len(text) <= _SHORT else text
