@@ -81,7 +81,7 @@ def open_worklist(config: Config, clock: SiteClock | None = None) -> Worklist:
     )
     items.check_foreign_rows()
     report_to = [s.name for s in config.data_sources if s.enabled and s.config.get("write_back")]
-    steps = StepStore(database, report_to=report_to, now=clock.now)
+    steps = StepStore(database, items=items, report_to=report_to, now=clock.now)
     return Worklist(config, clock, database, items, steps)
 
 
