@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, func, select
 
 from pylantir.clock import Now, utc_now
-from pylantir.errors import Conflict
+from pylantir.errors import Conflict, DatabaseUnavailable
 from pylantir.worklist import foreign, narrow
 from pylantir.worklist.cache import ItemCache
 from pylantir.worklist.database import Database
@@ -84,7 +84,7 @@ class ItemStore:
         DatabaseUnavailable
             The database cannot be read.
         """
-        self.check_foreign_rows()
+        self._try_foreign_rows()
         narrowed = select(_table.c.id, _table.c.version).where(*narrow.conditions(query))
         with self.database.read() as connection:
             rows = connection.execute(narrowed.order_by(*by_start)).all()
@@ -92,6 +92,13 @@ class ItemStore:
         found = [item for item in items if query.matches(item)]
         last = None if query.limit is None else query.offset + query.limit
         return found[query.offset : last]
+
+    def _try_foreign_rows(self) -> None:
+        """Check rows of other programs; when nothing can be written, the others are served."""
+        try:
+            self.check_foreign_rows()
+        except DatabaseUnavailable as error:
+            log.error("rows written by other programs cannot be checked: %s", error.for_log)
 
     def count(self) -> int:
         """How many rows there are in all, rejected ones included."""
