@@ -7,6 +7,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pynetdicom.dsutils import encode
+from tests.worklist.any_item import any_items
 
 from pylantir.dicom.charsets import ASCII, UTF_8, Terms
 from pylantir.dicom.datasets import response_identifier
@@ -15,7 +16,6 @@ from pylantir.dicom.encoder import AnswerEncoder
 from pylantir.dicom.identifiers import Asked, whole_item, whole_step
 from pylantir.worklist.attributes import STEP_SEQUENCE_TAG
 from pylantir.worklist.item import WorklistItem, make_item
-from tests.worklist.any_item import any_items
 
 ENCODINGS = (Encoding(True, True), Encoding(False, True), Encoding(False, False))
 CHARACTER_SETS: tuple[Terms, ...] = (
