@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import datetime as dt
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pylantir.cli import performed, table
+from pylantir.cli.chosen import item_meant
 from pylantir.cli.filters import add_filters, query_of
 from pylantir.cli.opening import open_store
-from pylantir.errors import ConfigProblem, ConfigurationError, InvalidItem, NotFound, ValueProblem
+from pylantir.errors import InvalidItem, ValueProblem
 
 if TYPE_CHECKING:
     from pylantir.daemon import Worklist
-    from pylantir.worklist.item import WorklistItem
 
 _COLUMNS = (
     ("ID", "id"),
@@ -33,8 +32,6 @@ _COLUMNS = (
 )
 _DEFAULT_LIMIT = 100
 _MANUAL = "manual"
-_LONGEST_NUMBER = 19
-"""Digits of the largest number that a database may give to an item."""
 
 
 def configure_query(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +73,7 @@ def _show_items(worklist: Worklist, args: argparse.Namespace) -> int:
 
         sys.stdout.write(write_csv(shown).replace("\r\n", "\n"))
     elif records:
-        rows = [[_cell(record[name]) for _, name in _COLUMNS] for record in records]
+        rows = [[table.cell(record[name]) for _, name in _COLUMNS] for record in records]
         table.write_table([header for header, _ in _COLUMNS], rows)
     print(_note(len(shown), len(found), worklist.items.count()), file=sys.stderr)
     return 0
@@ -100,30 +97,9 @@ def _show_rejected(worklist: Worklist, args: argparse.Namespace) -> int:
         }
         for row in rejected
     ]
-    show_records(records, args)
+    table.show_records(records, args)
     print(f"{len(records)} rejected rows", file=sys.stderr)
     return 0
-
-
-def show_records(records: list[dict[str, Any]], args: argparse.Namespace) -> None:
-    """Print records in the shape that ``--json`` or ``--csv`` asks for, else as a table."""
-    if args.json:
-        table.write_json(records)
-    elif args.csv:
-        table.write_csv(records)
-    elif records:
-        headers = [name.upper().replace("_", " ") for name in records[0]]
-        table.write_table(headers, [[_cell(v) for v in record.values()] for record in records])
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, list | dict):
-        if all(isinstance(part, str) for part in value):
-            return "\\".join(value)
-        import json
-
-        return json.dumps(value, ensure_ascii=False)
-    return "" if value is None else str(value)
 
 
 def configure_add(parser: argparse.ArgumentParser) -> None:
@@ -221,33 +197,3 @@ def run_cancel(args: argparse.Namespace) -> int:
         worklist.items.set_status(item.item_id or 0, ItemStatus.CANCELLED)
     print(f"item {item.item_id} cancelled")
     return 0
-
-
-def item_meant(worklist: Worklist, name: str) -> WorklistItem:
-    """The one item that a number, Study Instance UID or accession number names.
-
-    Raises
-    ------
-    NotFound
-        None has it.
-    ConfigurationError
-        Several have it.
-    """
-    from pylantir.worklist.attributes import BY_NAME
-    from pylantir.worklist.query import Key, SingleValue, WorklistQuery
-
-    found: dict[int | None, WorklistItem] = {}
-    for field in ("study_instance_uid", "accession_number"):
-        query = WorklistQuery(keys=(Key(BY_NAME[field], SingleValue(name)),))
-        found |= {item.item_id: item for item in worklist.items.find(query)}
-    if name.isascii() and name.isdigit() and len(name) < _LONGEST_NUMBER:
-        with contextlib.suppress(NotFound):
-            found[int(name)] = worklist.items.get(int(name))
-    if not found:
-        raise NotFound(f"no item has the number, Study Instance UID or accession number {name}")
-    if len(found) > 1:
-        numbers = ", ".join(map(str, sorted(number or 0 for number in found)))
-        message = f"{name} names items {numbers}"
-        hint = "give a number or Study Instance UID that only one of them has"
-        raise ConfigurationError([ConfigProblem("command line", "item", message, hint)])
-    return next(iter(found.values()))

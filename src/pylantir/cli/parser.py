@@ -194,9 +194,3 @@ def _subparsers(parser: Parser) -> argparse._SubParsersAction[Parser]:
 def command_names() -> tuple[str, ...]:
     """Names of all commands."""
     return tuple(name for name, *_ in _COMMANDS)
-
-
-def fail_usage(message: str) -> int:
-    """Say what was wrong with the command line; returns the exit code for it."""
-    print(f"pylantir: {message}", file=sys.stderr)
-    return 2

@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from pylantir.cli import table
+from pylantir.cli.chosen import item_meant
 from pylantir.cli.opening import open_store
 
 if TYPE_CHECKING:
@@ -24,8 +26,6 @@ def configure_link(parser: argparse.ArgumentParser) -> None:
 
 def run_link(args: argparse.Namespace) -> int:
     """Tie a performed step to a booking."""
-    from pylantir.cli.items import item_meant
-
     with open_store(args, create=False) as worklist:
         item = item_meant(worklist, args.item)
         linked = worklist.steps.link(args.step, item.item_id or 0, args.position)
@@ -36,10 +36,8 @@ def run_link(args: argparse.Namespace) -> int:
 
 def show_steps(worklist: Worklist, args: argparse.Namespace) -> int:
     """Print performed steps, or only those that belong to no booking."""
-    from pylantir.cli.items import show_records
-
     steps = worklist.steps.all(unlinked=args.unlinked)
-    show_records([_record(step) for step in steps], args)
+    table.show_records([_record(step) for step in steps], args)
     kind = "unlinked performed steps" if args.unlinked else "performed steps"
     print(f"{len(steps)} {kind}", file=sys.stderr)
     if args.unlinked and steps:

@@ -72,7 +72,7 @@ def run_test_mpps(args: argparse.Namespace) -> int:
     ConfigurationError, InvalidItem
         An AE title or port out of bounds; an illegal UID or reason.
     """
-    from pylantir.cli.parser import fail_usage
+    from pylantir.cli.scanner_report import fail_usage
     from pylantir.dicom import scu
 
     log_to_stderr(args)

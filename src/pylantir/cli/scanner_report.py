@@ -79,3 +79,9 @@ def no_warnings() -> Iterator[None]:
 def count_of(found: FindResult) -> str:
     """How many items a query brought, in words."""
     return f"{len(found.items)} item{'' if len(found.items) == 1 else 's'}"
+
+
+def fail_usage(message: str) -> int:
+    """Say what was wrong with the command line; returns the exit code for it."""
+    print(f"pylantir: {message}", file=sys.stderr)
+    return 2

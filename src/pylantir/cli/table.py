@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import csv
 import json
@@ -142,3 +143,23 @@ def busy(words: str) -> Iterator[None]:
 
     with Console(stderr=True).status(words):
         yield
+
+
+def show_records(records: list[dict[str, Any]], args: argparse.Namespace) -> None:
+    """Print records in the shape that ``--json`` or ``--csv`` asks for, else as a table."""
+    if args.json:
+        write_json(records)
+    elif args.csv:
+        write_csv(records)
+    elif records:
+        headers = [name.upper().replace("_", " ") for name in records[0]]
+        write_table(headers, [[cell(v) for v in record.values()] for record in records])
+
+
+def cell(value: Any) -> str:
+    """A plain value as one cell of a table."""
+    if isinstance(value, list | dict):
+        if all(isinstance(part, str) for part in value):
+            return "\\".join(value)
+        return json.dumps(value, ensure_ascii=False)
+    return "" if value is None else str(value)

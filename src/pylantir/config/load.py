@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -210,14 +209,6 @@ def data_folder() -> Path:
     if sys.platform == "darwin":
         return Path("~/Library/Application Support/pylantir").expanduser()
     return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "pylantir"
-
-
-_PASSWORD_IN_URL = re.compile(r"(://[^:/@\s]*:)[^@\s]*@")
-
-
-def without_password(text: str) -> str:
-    """A text whose URLs show no password."""
-    return _PASSWORD_IN_URL.sub(r"\1***@", text)
 
 
 def _problem(where: str, path: str, message: str, hint: str = "") -> ConfigurationError:

@@ -10,11 +10,9 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from pylantir.config.load import without_password
 from pylantir.config.schema import Config
+from pylantir.config.secrets import is_secret, without_password
 from pylantir.errors import ConfigProblem, ConfigurationError
-
-_SECRET_WORDS = ("token", "password", "secret", "key", "credential")
 
 
 def validated(values: Mapping[str, Any], origins: Mapping[str, str], default: str) -> Config:
@@ -70,7 +68,7 @@ def _shown(location: tuple[int | str, ...], values: Any) -> str:
     """The offending value as JSON would write it; never one that may be a secret."""
     import json
 
-    if any(word in str(part).lower() for part in location for word in _SECRET_WORDS):
+    if any(is_secret(str(part)) for part in location):
         return "***"
     for part in location:
         try:
