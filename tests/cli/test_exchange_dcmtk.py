@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import socket
 import subprocess
 import threading
@@ -13,12 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.conftest import dcmtk_program
 from tests.worklist.bookings import booking
 
 from pylantir.cli import main
 from pylantir.worklist.textfiles import write_json
 
-TOOLS = {name: shutil.which(name) for name in ("wlmscpfs", "findscu", "echoscu")}
+TOOLS = {name: dcmtk_program(name) for name in ("wlmscpfs", "findscu", "echoscu")}
 
 pytestmark = [
     pytest.mark.dcmtk,

@@ -84,21 +84,24 @@ class ItemStore:
         DatabaseUnavailable
             The database cannot be read.
         """
-        self._try_foreign_rows()
+        unchecked = self._try_foreign_rows()
         narrowed = select(_table.c.id, _table.c.version).where(*narrow.conditions(query))
         with self.database.read() as connection:
             rows = connection.execute(narrowed.order_by(*by_start)).all()
             items = self._cache.items(connection, [(row[0], row[1]) for row in rows])
+        if unchecked is not None:  # the others are served all the same
+            log.error("rows of other programs cannot be checked: %s", unchecked.for_log)
         found = [item for item in items if query.matches(item)]
         last = None if query.limit is None else query.offset + query.limit
         return found[query.offset : last]
 
-    def _try_foreign_rows(self) -> None:
-        """Check rows of other programs; when nothing can be written, the others are served."""
+    def _try_foreign_rows(self) -> DatabaseUnavailable | None:
+        """Check rows of other programs; says why, when nothing can be written."""
         try:
             self.check_foreign_rows()
         except DatabaseUnavailable as error:
-            log.error("rows written by other programs cannot be checked: %s", error.for_log)
+            return error
+        return None
 
     def count(self) -> int:
         """How many rows there are in all, rejected ones included."""
