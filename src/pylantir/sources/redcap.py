@@ -7,16 +7,15 @@ repeat that it no longer holds is gone. Once a day, and at the first run, everyt
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pylantir.clock import SiteClock, parse_date
+from pylantir.clock import SiteClock
 from pylantir.errors import (
     ConfigProblem,
     ConfigurationError,
     InvalidItem,
-    SourceRefused,
     SourceUnavailable,
     ValueProblem,
 )
@@ -24,7 +23,6 @@ from pylantir.sources.base import (
     Batch,
     BookingWindow,
     DaysCovered,
-    RecordsCovered,
     Scope,
     Source,
     SourceRecord,
@@ -33,15 +31,15 @@ from pylantir.sources.base import (
 from pylantir.sources.mapping import FieldMapping, Note, summarize
 from pylantir.sources.options import OPTION_KEYS, MappingOptions
 from pylantir.sources.redcap_client import RedcapClient
-from pylantir.sources.redcap_records import (
-    INSTRUMENT,
-    Layout,
-    bookings,
-    by_record,
-    escaped,
-    unescaped,
-)
+from pylantir.sources.redcap_layout import read_layout
+from pylantir.sources.redcap_records import EVENT, INSTANCE, INSTRUMENT, escaped, unescaped
 from pylantir.sources.redcap_settings import Credentials, RedcapSettings, WriteBack
+from pylantir.sources.redcap_snapshot import (
+    Snapshot,
+    TouchedRecords,
+    instant_of,
+    server_wall,
+)
 from pylantir.sources.settings import credential, read_settings
 from pylantir.worklist.outbox import PerformedReport
 
@@ -49,14 +47,11 @@ NAME_TEMPLATE = "cpip-id-{study}^fa-{family}"
 ID_TEMPLATE = "sub_{study}_ses_{session}_fam_{family}_site_{site}"
 _NO_GUARDIAN = "neuro_pcp"
 
-_OVERLAP = dt.timedelta(minutes=10)
-"""Late commits and clocks that differ by a few minutes."""
+_OPTIONAL_FIELDS = frozenset({"study_id", "family_id", "demo_sex", "youth_dob_y"})
+"""Fields of the published release that a project may do without."""
 
-_OVERLAP_UNKNOWN_ZONE = dt.timedelta(hours=27)
-"""Without ``server_timezone`` the server's wall clock may be anybody's: no two differ by more."""
-
-_AUTUMN = dt.timedelta(hours=1)
-_RECORDS_AT_ONCE = 200
+_PSEUDO_FIELDS = frozenset({EVENT, INSTRUMENT, INSTANCE})
+_CLOSED_LOG = ("the token may not read the log: deleted records are noticed once a day only",)
 
 
 class RedcapSource(Source):
@@ -73,8 +68,8 @@ class RedcapSource(Source):
         self._mapping = self._read_mapping(())
         self._client = self._make_client(where)
         zone = self._config.server_timezone
-        self._server_clock = SiteClock(_known_zone(zone, where), settings.clock.now)
-        self._log_is_closed = False
+        self._server_clock = _server_clock(zone, where)
+        self._asked: frozenset[str] = frozenset()
         self._left_out: list[Note] = []
         self._window: BookingWindow | None = None
 
@@ -132,111 +127,54 @@ class RedcapSource(Source):
 
     def fetch(self, window: BookingWindow) -> Batch:
         """Everything in the window, or what changed since the cursor."""
+        self._client.start_watch()
         if self._client.learn(window.now):
-            self._mapping = self._read_mapping(self._client.fields)
+            self._mapping = self._read_mapping(self._client.dictionary.names)
         self._window = window
-        layout = self._layout()
-        if window.cursor is None or window.full:
-            records = list(self._all(layout, window))
-            scope: Scope = DaysCovered(window.first_day, window.last_day)
-            notes: tuple[str, ...] = ()
+        snapshot, notes = self._snapshot(window)
+        since = instant_of(window.cursor)
+        scope: Scope
+        if since is None or window.full:
+            records = list(snapshot.of(self._client.record_ids()))
+            scope = DaysCovered(window.first_day, window.last_day)
         else:
-            records, scope, notes = self._changed(layout, window)
+            records, scope = self._changed(snapshot, server_wall(since, self._server_clock))
+            notes += _CLOSED_LOG if self._client.log_is_closed else ()
         server_time = self._client.server_time or window.now
         # A clock that runs ahead must not make us miss what is written now.
         cursor = min(server_time, window.now)
         return Batch(records, scope, True, cursor.isoformat(), notes=notes)
 
-    def _layout(self) -> Layout:
-        roles = self._mapping.roles
-        return Layout(
-            record_id_field=self._client.record_id_field,
-            instrument=self._config.instrument,
-            date_field=roles.get("scheduled_date", self._config.date_field),
-            time_field=roles.get("scheduled_time", self._config.time_field),
-            session_field=roles.get("session_id", self._config.session_field),
-            events=self._config.events,
-            baseline_event=self._config.baseline_event,
-            missing_codes=self._client.missing_codes,
-        )
-
-    def _fields(self, layout: Layout) -> list[str]:
+    def _snapshot(self, window: BookingWindow) -> tuple[Snapshot, tuple[str, ...]]:
+        """How to read records, and which fields the mapping names in vain."""
+        layout = read_layout(self._config, self._mapping, self._client)
+        dictionary = self._client.dictionary
         wanted = {layout.record_id_field, *layout.own, _NO_GUARDIAN, *self._mapping.source_fields}
-        there = wanted & self._client.fields
-        if layout.date_field not in there:
+        fields = dictionary.to_ask(wanted)
+        gone = sorted(self._asked - set(fields))
+        if gone:
             raise SourceUnavailable(
-                f"the project has no field {layout.date_field!r} for the date of a scan; "
-                "set config.date_field"
+                f"the project no longer has the field {', '.join(gone)}; correct field_mapping, "
+                "or restart pylantir to go on without"
             )
-        return sorted(there)
+        self._asked = frozenset(fields)
+        at_once = self._config.chunk_size
+        vain = sorted(self._written_fields() - dictionary.names - _PSEUDO_FIELDS)
+        notes = (f"the project has no field {', '.join(vain)}, see field_mapping",) if vain else ()
+        return Snapshot(self._client, layout, fields, window, at_once), notes
 
-    def _all(self, layout: Layout, window: BookingWindow) -> Iterator[SourceRecord]:
-        """Bookings of the whole project, some records at a time."""
-        ids = self._client.record_ids()
-        for start in range(0, len(ids), _RECORDS_AT_ONCE):
-            some = ids[start : start + _RECORDS_AT_ONCE]
-            yield from self._records_of(some, layout, window)
-
-    def _records_of(
-        self, ids: Sequence[str], layout: Layout, window: BookingWindow
-    ) -> Iterator[SourceRecord]:
-        fields = self._fields(layout)
-        rows = self._client.rows(fields=fields, records=ids)
-        yield from self._bookings(rows, fields, layout, window)
-
-    def _bookings(
-        self,
-        rows: Sequence[Mapping[str, Any]],
-        fields: Sequence[str],
-        layout: Layout,
-        window: BookingWindow,
-    ) -> Iterator[SourceRecord]:
-        self._refuse_less_rights(rows, fields)
-        for record_id, own in by_record(rows, layout).items():
-            for key, values in bookings(record_id, own, layout):
-                if _may_be_within(values[layout.date_field], window):
-                    yield SourceRecord(key, values)
-
-    @staticmethod
-    def _refuse_less_rights(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> None:
-        """Reduced export rights drop identifiers from every row without a word."""
-        vanished = [name for name in fields if rows and all(name not in row for row in rows)]
-        if vanished:
-            raise SourceRefused(
-                f"REDCap leaves out {', '.join(sorted(vanished))}: the token's user has lost the "
-                "right to export identifiers (Data Export Rights: Full Data Set)"
-            )
+    def _written_fields(self) -> frozenset[str]:
+        """Fields that the mapping reads and that are not roles by default."""
+        return self._mapping.source_fields - _OPTIONAL_FIELDS
 
     def _changed(
-        self, layout: Layout, window: BookingWindow
-    ) -> tuple[list[SourceRecord], Scope, tuple[str, ...]]:
-        since = self._server_wall(dt.datetime.fromisoformat(window.cursor or ""))
-        fields = self._fields(layout)
-        rows = self._client.rows(fields=fields, since=since)
-        touched = {str(row.get(layout.record_id_field, "")).strip() for row in rows}
-        records = list(self._bookings(rows, fields, layout, window))
-        deleted, notes = self._deleted(since)
-        parents = {escaped(record_id) for record_id in {*touched, *deleted} if record_id}
-        return records, RecordsCovered(frozenset(parents)), notes
-
-    def _deleted(self, since: dt.datetime) -> tuple[set[str], tuple[str, ...]]:
-        if not self._log_is_closed:
-            try:
-                return set(self._client.deleted_since(since)), ()
-            except SourceRefused:
-                self._log_is_closed = True
-        note = "the token may not read the log: deleted records are noticed once a day only"
-        return set(), (note,)
-
-    def _server_wall(self, cursor: dt.datetime) -> dt.datetime:
-        """The server's wall clock from where on to ask."""
-        if self._config.server_timezone is None:
-            return (cursor - _OVERLAP_UNKNOWN_ZONE).astimezone(dt.UTC).replace(tzinfo=None)
-        begin = cursor - _OVERLAP
-        wall = self._server_clock.wall_of(begin)
-        an_hour_before = self._server_clock.wall_of(begin - _AUTUMN)
-        # In the autumn night an hour happens twice and the log does not say which.
-        return min(wall, an_hour_before) if wall - an_hour_before != _AUTUMN else wall
+        self, snapshot: Snapshot, since: dt.datetime
+    ) -> tuple[list[SourceRecord], TouchedRecords]:
+        ids = self._client.record_ids(since)
+        records = list(snapshot.of(ids))
+        deleted = self._client.deleted_since(since) or ()
+        keys = frozenset(map(escaped, (*ids, *deleted)))
+        return records, TouchedRecords(keys, snapshot.window.first_day)
 
     def values_of(self, record: SourceRecord) -> dict[str, Any]:
         """Worklist values of a booking."""
@@ -288,11 +226,13 @@ class RedcapSource(Source):
         if self._window is None:
             raise NotImplementedError
         parents = list(dict.fromkeys(unescaped(key.partition("/")[0]) for key in record_ids))
-        layout, found = self._layout(), set()
-        for start in range(0, len(parents), _RECORDS_AT_ONCE):
-            some = parents[start : start + _RECORDS_AT_ONCE]
-            found |= {r.record_id for r in self._records_of(some, layout, self._window)}
+        snapshot, _ = self._snapshot(self._window)
+        found = {record.record_id for record in snapshot.of(parents)}
         return frozenset(record_ids) & found
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._client.close()
 
     def write_back(self, reports: Sequence[PerformedReport]) -> None:
         """Write what scanners did into the fields that the configuration names."""
@@ -305,7 +245,7 @@ class RedcapSource(Source):
     def _row(self, report: PerformedReport, wanted: WriteBack) -> dict[str, Any]:
         parts = [unescaped(part) for part in report.record_id.split("/")]
         record, event, instrument, instance = (*parts, "", "", "", "")[:4]
-        row: dict[str, Any] = {self._client.record_id_field: record}
+        row: dict[str, Any] = {self._client.dictionary.record_id_field: record}
         if event:
             row["redcap_event_name"] = event
         if instance:
@@ -318,15 +258,6 @@ class RedcapSource(Source):
             wanted.series_count: str(report.series_count),
         }
         return row | {name: value for name, value in values.items() if name and value}
-
-
-def _may_be_within(written: str, window: BookingWindow) -> bool:
-    """Whether a booking belongs into the window; a date nobody can read is rejected later."""
-    try:
-        day = parse_date(written[:10])
-    except ValueError:
-        return True
-    return window.first_day <= day <= window.last_day
 
 
 def _last_part(written: str) -> str:
@@ -343,16 +274,13 @@ def _from_file(path: str, where: str) -> str:
         raise ConfigurationError([problem]) from None
 
 
-def _known_zone(name: str | None, where: str) -> str | None:
-    if name is None:
-        return None
+def _server_clock(zone: str | None, where: str) -> SiteClock | None:
     try:
-        SiteClock(name)
+        return SiteClock(zone) if zone is not None else None
     except KeyError:
         message = "expected an IANA time zone such as America/Edmonton"
         problem = ConfigProblem(where, "config.server_timezone", message)
         raise ConfigurationError([problem]) from None
-    return name
 
 
 SOURCE = RedcapSource

@@ -1,18 +1,19 @@
 """Asking REDCap through PyCap, held so that nothing it does can hang, mislead or leak.
 
-Every request has a time-out; a response hook refuses what is not the answer of an API (bad status,
-redirects, pages in HTML, bodies without end) before PyCap reads it; and every message that leaves
-this module has been searched for the token.
+Every request has a time-out and its place in a budget; a response hook refuses what is not the
+answer of an API before PyCap reads it (see :mod:`~pylantir.sources.redcap_answers`); and every
+message that leaves this module has been searched for the token.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import json
+import threading
 from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -23,9 +24,11 @@ from pylantir.errors import (
     SourceRefused,
     SourceUnavailable,
 )
+from pylantir.sources.pacing import budget_of
+from pylantir.sources.redcap_answers import Answer, NotAllowed, NotUnderstood, cause, checked
+from pylantir.sources.redcap_dictionary import Dictionary
 
 TIMEOUT_S = (5.0, 60.0)
-MAX_BODY_BYTES = 50_000_000
 FORGET_AFTER = dt.timedelta(hours=1)
 
 Row = dict[str, Any]
@@ -51,11 +54,15 @@ class RedcapClient:
         self._token = token.strip()
         self._check_settings(where)
         self._verify = verify
-        self._fields: list[str] = []
-        self._codes: frozenset[str] = frozenset()
+        self._dictionary: Dictionary | None = None
+        self._events: list[str] | None = None
+        self.log_is_closed = False
+        """Whether the token may not read the log, as far as tried since :meth:`learn`."""
         self._known_at: dt.datetime | None = None
-        self.server_time: dt.datetime | None = None
+        self._budget = budget_of(urlsplit(self.url).netloc)
+        self._closed = threading.Event()
         self._made: Any = None
+        self.server_time: dt.datetime | None = None
 
     def _check_settings(self, where: str) -> None:
         problems = []
@@ -81,6 +88,10 @@ class RedcapClient:
             )
         return self._made
 
+    def close(self) -> None:
+        """Ask no more; whoever waits for a place in the budget gives up."""
+        self._closed.set()
+
     def learn(self, now: dt.datetime) -> bool:
         """Read the project's fields and missing-data codes, unless they are fresh.
 
@@ -94,40 +105,68 @@ class RedcapClient:
         SourceError
             No answer, or none that can be used.
         """
-        if self._known_at is not None and now - self._known_at < FORGET_AFTER:
+        if self._known_at is not None and abs(now - self._known_at) < FORGET_AFTER:
             return False
         self._made = None  # PyCap keeps what it has learnt for as long as it lives
         with self._asking():
             metadata = self._project.metadata
+        with self._asking():
             info = self._project.export_project_info(format_type="json")
-        if not metadata or not isinstance(metadata, list):
-            raise SourceUnavailable("REDCap described no fields of the project")
-        self._fields = [str(row.get("field_name", "")) for row in metadata]
-        listed = str(info.get("missing_data_codes") or "") if isinstance(info, dict) else ""
-        codes = (part.partition(",")[0].strip() for part in listed.split("|"))
-        self._codes = frozenset(code for code in codes if code)
+        self._dictionary = Dictionary.read(metadata, info)
+        self._events, self.log_is_closed = None, False
         self._known_at = now
         return True
 
     @property
-    def record_id_field(self) -> str:
-        """Name of the field that holds the record id: the first of the project."""
-        return self._fields[0]
+    def dictionary(self) -> Dictionary:
+        """The project's fields; :meth:`learn` comes first."""
+        if self._dictionary is None:
+            raise SourceUnavailable("REDCap has not described the project yet")
+        return self._dictionary
 
-    @property
-    def fields(self) -> frozenset[str]:
-        """Names of all fields of the project."""
-        return frozenset(self._fields)
+    def start_watch(self) -> None:
+        """From now on, the next answer tells the server's time."""
+        self.server_time = None
 
-    @property
-    def missing_codes(self) -> frozenset[str]:
-        """Values that stand for "unknown" in any field of the project."""
-        return self._codes
+    def events(self) -> list[str]:
+        """Unique names of the project's events, in order; none in a classic project.
 
-    def record_ids(self) -> list[str]:
-        """Every record id of the project, in the order of the project."""
-        rows = self.rows(fields=[self.record_id_field])
-        return list(dict.fromkeys(str(row.get(self.record_id_field, "")) for row in rows))
+        Raises
+        ------
+        SourceError
+            No answer, or one that is no list of events.
+        """
+        if not self.dictionary.longitudinal:
+            return []
+        if self._events is None:
+            with self._asking():
+                listed = _rows(self._project.export_events(format_type="json"), "events")
+            self._events = [str(row.get("unique_event_name", "")) for row in listed]
+        return self._events
+
+    def record_ids(self, since: dt.datetime | None = None) -> list[str]:
+        """Record ids of the project in its order: all, or those changed since then.
+
+        Parameters
+        ----------
+        since : datetime, optional
+            Wall clock of the server.
+
+        Raises
+        ------
+        SourceRefused
+            Rows come without their record id.
+        SourceError
+            No answer, or one that is no list of rows.
+        """
+        name = self.dictionary.record_id_field
+        rows = self.rows(fields=[name], since=since)
+        if not all(row.get(name) for row in rows):
+            raise SourceRefused(
+                f"REDCap leaves out {name}: the token's user may not export record ids "
+                "(Data Export Rights: Full Data Set)"
+            )
+        return list(dict.fromkeys(str(row[name]).strip() for row in rows))
 
     def rows(
         self,
@@ -143,15 +182,19 @@ class RedcapClient:
         fields : sequence of str
             Fields to return.
         records : sequence of str, optional
-            Only these records.
+            Only these records; of no record there are no rows.
         since : datetime, optional
             Only records created or changed since then, in the wall clock of the server.
 
         Raises
         ------
+        TooMuch
+            More than fits into an answer: ask for fewer records.
         SourceError
             No answer, or one that is no list of rows.
         """
+        if records is not None and not records:
+            return []  # PyCap would leave the empty list out, and REDCap send everything
         with self._asking():
             rows = self._project.export_records(
                 format_type="json",
@@ -159,27 +202,33 @@ class RedcapClient:
                 records=list(records) if records is not None else None,
                 date_begin=since,
             )
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise SourceUnavailable("REDCap answered with something else than rows")
-        return rows
+        return _rows(rows, "rows")
 
-    def deleted_since(self, since: dt.datetime) -> list[str]:
+    def deleted_since(self, since: dt.datetime) -> list[str] | None:
         """Records that were deleted since then, by the project's log.
+
+        Returns
+        -------
+        list of str or None
+            None when the token may not read the log, or REDCap is too old to show it (before
+            10.8); asked again after :data:`FORGET_AFTER`.
 
         Raises
         ------
-        SourceRefused
-            The token may not read the log.
-        SourceUnavailable
+        SourceError
             No answer, or one that is no log.
         """
-        with self._asking():
-            entries = self._project.export_logging(
-                format_type="json", log_type="record_delete", begin_time=since
-            )
-        if not isinstance(entries, list):
-            raise SourceUnavailable("REDCap answered with something else than its log")
-        return [str(entry["record"]) for entry in entries if entry.get("record")]
+        if self.log_is_closed:
+            return None
+        try:
+            with self._asking():
+                entries = self._project.export_logging(
+                    format_type="json", log_type="record_delete", begin_time=since
+                )
+        except (NotAllowed, NotUnderstood):
+            self.log_is_closed = True
+            return None
+        return [name for entry in _rows(entries, "its log") if (name := _deleted(entry))]
 
     def import_records(self, rows: Sequence[Row]) -> None:
         """Write values into records; empty ones change nothing.
@@ -189,63 +238,51 @@ class RedcapClient:
         SourceError
             REDCap would not take them; says which field, never its value.
         """
+        if not rows:
+            return
         with self._asking():
-            self._project.import_records(
+            taken = self._project.import_records(
                 list(rows), import_format="json", overwrite="normal", return_content="count"
             )
+        if not isinstance(taken, dict) or str(taken.get("count", "")) in ("", "0"):
+            raise SourceUnavailable("REDCap does not say that it has taken the values")
 
     @contextlib.contextmanager
     def _asking(self) -> Iterator[None]:
         from redcap import RedcapError  # type: ignore[attr-defined]
 
+        if self._closed.wait(self._budget.reserve()):
+            raise SourceUnavailable("stopped while waiting to ask REDCap")
         try:
             yield
+        except NotUnderstood:
+            self._known_at = None  # perhaps a field has been renamed: look again next time
+            raise
         except SourceError:
             raise
         except requests.exceptions.SSLError as error:
             raise SourceUnavailable(
-                f"REDCap's certificate is not trusted ({_cause(error)}); set ca_bundle"
+                f"REDCap's certificate is not trusted: {cause(error)}; set ca_bundle"
             ) from None
         except requests.exceptions.Timeout:
             raise SourceUnavailable("REDCap did not answer in time") from None
-        except (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError) as e:
-            raise SourceUnavailable(f"REDCap cannot be reached: {_cause(e)}") from None
-        except (RedcapError, requests.RequestException, AssertionError, ValueError) as error:
+        except requests.exceptions.ConnectionError as error:
+            raise SourceUnavailable(f"REDCap cannot be reached: {cause(error)}") from None
+        except (AttributeError, KeyError, TypeError):  # PyCap reads without looking
+            raise SourceUnavailable("REDCap's answer has not the shape of one") from None
+        except (RedcapError, OSError, AssertionError, ValueError) as error:
+            # requests says with a plain OSError that a file of certificates is not there
             raise SourceUnavailable(
-                f"REDCap's answer cannot be used: {self.scrubbed(str(error))[:200]}"
+                f"REDCap cannot be asked: {self.scrubbed(str(error))[:200]}"
             ) from None
 
-    def _check(self, response: requests.Response, *_: Any, **__: Any) -> None:
+    def _check(self, response: requests.Response, *_: Any, **__: Any) -> Answer:
         """Response hook: only the answer of an API passes."""
-        with contextlib.suppress(TypeError, ValueError):
-            self.server_time = parsedate_to_datetime(response.headers.get("Date", ""))
-        code = response.status_code
-        if 300 <= code < 400:
-            raise SourceRefused(f"REDCap sent us to another page (HTTP {code}), as to a login page")
-        body = self._body(response)
-        if code != 200:
-            self._refuse(code, body)
-        if body.lstrip()[:1] == b"<":
-            raise SourceUnavailable("REDCap answered with a page instead of data")
-
-    def _body(self, response: requests.Response) -> bytes:
-        body = bytearray()
-        for chunk in response.iter_content(65536):
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                raise SourceUnavailable(f"REDCap answered with more than {MAX_BODY_BYTES} bytes")
-        response._content = bytes(body)
-        return bytes(body)
-
-    def _refuse(self, code: int, body: bytes) -> None:
-        words = self.scrubbed(_error_text(body))
-        if code in (401, 403):
-            raise SourceRefused(f"REDCap refused (HTTP {code}): {words or 'check the token'}")
-        if code == 400:
-            self._known_at = None  # perhaps a field has been renamed: look again next time
-        if code == 404:
-            words = words or "check REDCAP_API_URL, it must end with /api/"
-        raise SourceUnavailable(f"REDCap answered HTTP {code}" + (f": {words}" if words else ""))
+        if self.server_time is None:
+            with contextlib.suppress(TypeError, ValueError):
+                told = parsedate_to_datetime(response.headers.get("Date", ""))
+                self.server_time = told if told.tzinfo else told.replace(tzinfo=dt.UTC)
+        return checked(response, self.scrubbed)
 
     def scrubbed(self, message: str) -> str:
         """A message without the token, in any case."""
@@ -254,26 +291,13 @@ class RedcapClient:
         return message
 
 
-def _error_text(body: bytes) -> str:
-    """What REDCap says is wrong; nothing for a page."""
-    try:
-        said = json.loads(body)
-    except ValueError:
-        return ""
-    if not isinstance(said, dict):
-        return ""
-    # An import error quotes the value it does not like after the field: only the first two parts.
-    text = str(said.get("error", ""))
-    if text.startswith('"'):
-        parts = [part.strip('"') for part in text.split(",")[:2]]
-        return f"field {parts[-1]} was not taken"
-    return text[:200]
+def _rows(answer: Any, what: str) -> list[Row]:
+    if not isinstance(answer, list) or not all(isinstance(row, dict) for row in answer):
+        raise SourceUnavailable(f"REDCap answered with something else than {what}")
+    return answer
 
 
-def _cause(error: BaseException) -> str:
-    """The kind of failure, without the address that requests puts into its messages."""
-    inner: Any = error
-    while getattr(inner, "args", None) and isinstance(inner.args[0], BaseException):
-        inner = inner.args[0]
-    reason = getattr(inner, "reason", None)
-    return type(reason if isinstance(reason, BaseException) else inner).__name__
+def _deleted(entry: Row) -> str:
+    """The record of a log entry; some releases name it in the action only."""
+    words = str(entry.get("action") or "").removeprefix("Delete record").strip()
+    return str(entry.get("record") or words.removeprefix("(API)").strip())

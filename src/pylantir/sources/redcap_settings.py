@@ -65,6 +65,7 @@ class RedcapSettings(BaseModel):
     station_ae_title: str | None = Field(None, description="AE title of the scanner")
     events: tuple[str, ...] = Field((), description="events that hold bookings; all when empty")
     baseline_event: str = Field("", description="event that says who the person is")
+    chunk_size: int = Field(500, ge=1, le=900, description="records asked for at once")
     write_back: WriteBack | None = Field(None, description="reports of performed procedures")
 
     @field_validator("site", "site_id", mode="before")
