@@ -1,0 +1,223 @@
+"""The DICOM conformance statement, made from the tables that the server itself reads (PS3.2).
+
+``python -m pylantir.dicom.conformance`` prints it; ``docs/conformance.md`` is that text.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from pydicom.charset import python_encoding
+from pydicom.datadict import dictionary_VR, keyword_for_tag
+
+from pylantir.dicom import answers
+from pylantir.dicom.mpps_rules import FINAL, RULES, Rule
+from pylantir.dicom.sop_classes import (
+    MPPS,
+    MPPS_RETRIEVE,
+    TRANSFER_SYNTAXES,
+    VERIFICATION,
+    WORKLIST_FIND,
+)
+from pylantir.worklist.attributes import MODEL, Attribute, Level
+from pylantir.worklist.linking import RULES as LINKING_RULES
+from pylantir.worklist.status import HIDDEN_BY_DEFAULT, ItemStatus
+
+_SERVICES = (
+    (VERIFICATION, "C-ECHO"),
+    (WORKLIST_FIND, "C-FIND, C-CANCEL"),
+    (MPPS, "N-CREATE, N-SET"),
+    (MPPS_RETRIEVE, "N-GET"),
+)
+_KINDS = {
+    "PN": "single value, wild card; insensitive to case, accents and trailing delimiters",
+    "DA": "single value, range",
+    "TM": "single value, range",
+    "UI": "single value, list of UID",
+    "SQ": "sequence",
+    "DS": "single value",
+    "US": "single value",
+}
+_TEXT_KIND = "single value, wild card; case-sensitive"
+
+_INTRODUCTION = """\
+# DICOM conformance statement
+
+Pylantir is a Modality Worklist and Modality Performed Procedure Step server (SCP). This statement is
+made from the tables that the server reads (`python -m pylantir.dicom.conformance`); a test keeps it up
+to date. Sections of the standard are those of PS3.4 unless another part is named.
+
+## Associations
+
+The server accepts associations and starts none. It accepts every calling AE title unless `allowed_aet`
+names some; others are rejected with (1, 1, 3), called AE title not expected of a scanner with (1, 1, 7).
+Any called AE title is accepted unless the scanner's profile names some. Up to `maximum_associations`
+(500) are open at once; further ones are rejected with (2, 3, 2). The largest PDU it receives is 16 382
+bytes. No extended negotiation, asynchronous operations window, role selection or user identity is
+needed or offered.
+"""
+
+_MATCHING = """\
+### How keys match (C.2.2.2, K.4.1)
+
+* An empty key, and a key of nothing but `*`, match everything, items without a value included.
+* Text matches case-sensitively and without leading and trailing spaces; `*` stands for any run of
+  characters and `?` for one. There is no escape.
+* Person names match without regard to case, accents and trailing delimiters, the whole or any component
+  group; a key with `=` names groups by their position.
+* Dates and times match by meaning: `1200` is `120000`. When start date and start time are both ranges
+  they are one interval, from the first day at the first time to the last day at the last time.
+* Several values of a UID key match any of them; several values of another key are taken the same way.
+* Of a stored attribute with several values, one that matches is enough.
+* A code sequence matches when one of its items satisfies all keys of the key item.
+* An item that names no station is open to every scanner and is answered with the station asked for, or
+  the calling AE title.
+* The answer holds exactly the keys that were asked: empty where a value is unknown. A sequence that is
+  asked without keys inside comes whole.
+* A query that names no status does not see {hidden}. Scheduled Procedure Step Status is one of {terms}.
+* Attributes beyond the table are answered where an item has them, and not matched: such a query gets
+  0xFF01.
+* Answers are sorted by scheduled start. A site may limit their number, and the days that a query without
+  a date sees.
+
+A value that has no meaning for its VR, two items in a key sequence, an identifier without any attribute
+of the model and one that is no data set are answered with 0xA900.
+"""
+
+_CHARACTER_SETS = """\
+## Character sets
+
+Keys are read in the request's Specific Character Set, with code extensions (ISO 2022); an unknown term
+is left out. An answer of ASCII only names no set. Another uses, in this order, the first that holds
+every character: the set of the scanner's profile, the request's own, ISO_IR 192. No character is ever
+replaced. Known terms: {terms}.
+"""
+
+_MPPS = """\
+## Modality Performed Procedure Step (F.7)
+
+The whole data set of N-CREATE and N-SET is on the disk before the answer. A step is kept for as long as
+the database is. An N-CREATE without Affected SOP Instance UID gets one under 2.25, returned in the
+response. After COMPLETED or DISCONTINUED an N-SET fails with 0x0110 and Error ID 0xA710. A violation
+fails the request, in the order not allowed (0x0105), missing (0x0120), empty (0x0121), invalid (0x0106);
+for a scanner whose profile is lenient it is recorded and answered with warning 0x0107.
+
+An absent type 2 sequence counts as empty. An N-SET may repeat an attribute that may not be set, with its
+stored value. What the final state demands ({final}) is recorded when it is missing, not refused.
+
+### Relation to the worklist (F.7.4.2.1)
+
+Each item of the Scheduled Step Attributes Sequence is linked to a worklist item by the first of these
+rules that finds exactly one: {rules}. What none finds is kept as unscheduled and shown to people.
+N-CREATE puts the items to IN PROGRESS (sent as STARTED) and fills Study Date and Time from the earliest
+start. They become COMPLETED or DISCONTINUED with the last running step; a step discontinued because of
+(110514, DCM, "Incorrect worklist entry selected") does not count, so its item is SCHEDULED again. The
+server changes no attribute of a step on its own.
+
+N-GET of the Retrieve class returns the attributes that are asked, or all; 0x0001 names those it has not.
+
+### Attributes
+
+Types for the SCU at N-CREATE and N-SET; `-` is not allowed. Others are type 3 and kept as they come.
+
+| attribute | tag | N-CREATE | N-SET |
+|---|---|---|---|
+"""
+
+_SECURITY = """\
+## Security
+
+Connections are not encrypted; keep the server in the scanners' network. No identifier, name or other
+value of a participant is written to the ordinary log.
+"""
+
+
+def statement() -> str:
+    """The statement as Markdown."""
+    hidden = ", ".join(status.value for status in HIDDEN_BY_DEFAULT)
+    terms = ", ".join(status.dicom for status in ItemStatus)
+    sets = ", ".join(f"`{term}`" for term in python_encoding if term)
+    final = ", ".join(keyword_for_tag(tag) for tag in FINAL)
+    rules = "; ".join(name for name, _ in LINKING_RULES)
+    return "\n".join(
+        (
+            _INTRODUCTION,
+            *_services(),
+            "## Modality Worklist (Annex K)\n",
+            _MATCHING.format(hidden=hidden, terms=terms),
+            *_model(),
+            *_find_statuses(),
+            _CHARACTER_SETS.format(terms=sets),
+            _MPPS.format(final=final, rules=rules) + "\n".join(_rules(RULES, "")) + "\n",
+            _SECURITY.rstrip(),
+            "",
+        )
+    )
+
+
+def _services() -> Iterator[str]:
+    yield "| SOP class | UID | services |\n|---|---|---|"
+    for uid, services in _SERVICES:
+        yield f"| {uid.name} | `{uid}` | {services} |"
+    yield "\nTransfer syntaxes, for each of them:\n"
+    for syntax in TRANSFER_SYNTAXES:
+        yield f"* {syntax.name} (`{syntax}`)"
+    yield ""
+
+
+def _model() -> Iterator[str]:
+    yield "### Attributes (Table K.6-1)\n"
+    yield "Key: required (R), optional (O), never matched (-). Return: the type of the return key.\n"
+    yield "| attribute | tag | VR | key | return | matching |\n|---|---|---|---|---|---|"
+    yield "| **ScheduledProcedureStepSequence** | (0040,0100) | SQ | R | 1 | sequence |"
+    for attribute in MODEL:
+        if attribute.level is Level.STEP:
+            yield _model_row("> ", attribute)
+    for attribute in MODEL:
+        if attribute.level is Level.ROOT:
+            yield _model_row("", attribute)
+    yield ""
+
+
+def _model_row(depth: str, attribute: Attribute) -> str:
+    kind = "universal only"
+    if attribute.matching != "-":
+        kind = _KINDS.get(attribute.vr, _TEXT_KIND)
+    return (
+        f"| {depth}{attribute.keyword} | {_tag(attribute.tag)} | {attribute.vr} | "
+        f"{attribute.matching} | {attribute.return_type} | {kind} |"
+    )
+
+
+def _find_statuses() -> Iterator[str]:
+    yield "### Status codes\n"
+    yield "| status | meaning |\n|---|---|"
+    for code, meaning in (
+        (answers.PENDING, "an item; all optional keys are supported"),
+        (answers.PENDING_UNSUPPORTED, "an item; some optional key is not supported"),
+        (answers.SUCCESS, "no more items"),
+        (answers.CANCELLED, "ended by C-CANCEL"),
+        (answers.IDENTIFIER_DOES_NOT_MATCH, "the identifier is malformed"),
+        (answers.OUT_OF_RESOURCES, "the database cannot be read"),
+        (answers.UNABLE_TO_PROCESS, "anything else"),
+    ):
+        yield f"| 0x{code:04X} | {meaning} |"
+    yield ""
+
+
+def _rules(rules: tuple[Rule, ...], depth: str) -> Iterator[str]:
+    for rule in rules:
+        yield (
+            f"| {depth}{keyword_for_tag(rule.tag)} | {_tag(rule.tag)} | {rule.create} | {rule.set} |"
+        )
+        if dictionary_VR(rule.tag) == "SQ":
+            yield from _rules(rule.items, depth + "> ")
+
+
+def _tag(tag: int) -> str:
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(statement())
