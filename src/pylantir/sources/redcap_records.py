@@ -1,7 +1,9 @@
 """From REDCap's rows to bookings: events, arms, repeating instruments and repeating events.
 
 A record is many rows: one for each event, and one for each repeat of an instrument or of an event.
-What does not repeat belongs to the person and counts for every booking; a booking's own row wins.
+What does not repeat belongs to the person and counts for every booking. The booking's own row comes
+before all; then the baseline event where one is named; then the booking's own event, which knows
+the weight on that day; then all events in their order.
 """
 
 from __future__ import annotations
@@ -76,11 +78,17 @@ def bookings(
         Key of the booking, ``record/event/instrument/instance``, and its merged fields.
     """
     all_rows = list(rows)
-    person = _person(all_rows, layout)
+    person = _merged(row for row in all_rows if _is_about_the_person(row, layout))
     for row in all_rows:
         if not row.get(layout.date_field) or not _is_bookable(row, layout):
             continue
-        fields = person | {name: value for name, value in row.items() if value}
+        same_event = _merged(
+            other
+            for other in all_rows
+            if not _repeats(other) and other.get(EVENT, "") == row.get(EVENT, "")
+        )
+        shared = same_event | person if layout.baseline_event else person | same_event
+        fields = shared | {name: value for name, value in row.items() if value}
         fields |= {name: row.get(name, "") for name in layout.own}
         if not fields[layout.session_field]:
             fields[layout.session_field] = row.get(INSTANCE, "")
@@ -103,18 +111,25 @@ def unescaped(part: str) -> str:
     return part.replace("%2F", "/").replace("%25", "%")
 
 
-def _person(rows: Iterable[dict[str, str]], layout: Layout) -> dict[str, str]:
-    """What does not repeat, over all events in their order; the first value stays."""
+def _merged(rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """All values of some rows; where several have one, the first stays."""
     merged: dict[str, str] = {}
     for row in rows:
-        repeats = row.get(INSTANCE) or row.get(INSTRUMENT)
-        elsewhere = layout.baseline_event and row.get(EVENT, "") != layout.baseline_event
-        if repeats or elsewhere:
-            continue
         for name, value in row.items():
             if value and not merged.get(name):
                 merged[name] = value
     return merged
+
+
+def _is_about_the_person(row: Mapping[str, str], layout: Layout) -> bool:
+    """What does not repeat, over all events in their order or in the configured one."""
+    return not _repeats(row) and (
+        not layout.baseline_event or row.get(EVENT, "") == layout.baseline_event
+    )
+
+
+def _repeats(row: Mapping[str, str]) -> bool:
+    return bool(row.get(INSTANCE) or row.get(INSTRUMENT))
 
 
 def _is_bookable(row: Mapping[str, str], layout: Layout) -> bool:
