@@ -1,21 +1,17 @@
 """Calpendo: bookings of scanners and laboratories (Exprodo Software).
 
 A fetch reads every booking of the configured resources in its days, whatever their status, because
-a cancelled or denied booking has to be seen to be withdrawn. One query with ``paths`` brings all
-when the server knows that; otherwise the details are fetched a few at a time.
+a cancelled or denied booking has to be seen to be withdrawn.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
 
 from pylantir.clock import SiteClock, as_iso_time
-from pylantir.errors import SourceUnavailable, ValueProblem
+from pylantir.errors import InvalidItem, ValueProblem
 from pylantir.sources.base import (
     Batch,
     BookingWindow,
@@ -26,64 +22,30 @@ from pylantir.sources.base import (
     SourceSettings,
 )
 from pylantir.sources.calpendo_bookings import (
+    Occurrences,
     date_range,
-    name_of,
-    resource_of,
-    value_at,
+    in_one_shape,
+    text_at,
     why_not,
 )
 from pylantir.sources.calpendo_client import CalpendoClient
-from pylantir.sources.mapping import FieldMapping
+from pylantir.sources.calpendo_reader import BookingReader, Reading
+from pylantir.sources.calpendo_settings import CalpendoSettings
+from pylantir.sources.extraction import look_up
+from pylantir.sources.mapping import FieldMapping, Note, summarize
 from pylantir.sources.options import OPTION_KEYS, MappingOptions
 from pylantir.sources.settings import credential, read_settings
+from pylantir.sources.targets import check
 
-_DETAILS_AT_ONCE = 5
-_WIDE_EVERY = dt.timedelta(minutes=15)
-_NEEDED = (
-    "id",
-    "biskitType",
-    "formattedName",
-    "title",
-    "status",
-    "cancelled",
-    "dateRange",
-    "resource.name",
-    "project.formattedName",
-)
-_PUBLISHED_STATUSES = ("Approved",)
+WIDE_EVERY = dt.timedelta(minutes=15)
+"""How often the far days are read where each booking is a request of its own."""
+
+NEAR_DAYS = 2
+"""Days after the window's first that are read every time."""
+
+_KNOWN_STATUSES = frozenset({"requested", "tentative", "approved", "denied", "cancelled"})
 _OTHER_MODALITY = "OT"
-
-
-class CalpendoSettings(BaseModel):
-    """The ``config`` object of a Calpendo source."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    base_url: str = Field(pattern=r"^https?://", description="address of the Calpendo site")
-    api_path: str = Field("/api", description="root of its API; /webdav before version 11")
-    resources: tuple[str, ...] = Field(min_length=1, description="names of the resources")
-    status_filter: str | tuple[str, ...] | None = Field(
-        None, description="statuses that may be scanned; Approved when absent"
-    )
-    lookback_multiplier: float = Field(2, gt=0, description="accepted; the window is kept whole")
-    timezone: str = Field("America/Edmonton", description="IANA zone of the Calpendo server")
-    resource_modality_mapping: dict[str, str] = Field(
-        {}, description="resource name, or the start of one, to modality"
-    )
-    resource_station_mapping: dict[str, str] = Field(
-        {}, description="resource name, or the start of one, to the scanner's AE title"
-    )
-    allowed_studies: tuple[str, ...] | None = Field(
-        None, description="study descriptions whose bookings are taken; all when absent"
-    )
-    window_mode: Literal["rolling", "today"] = Field("rolling", description="days that are read")
-    daily_window: dict[str, tuple[int, int]] | None = Field(
-        None, description="part of each day whose bookings are taken"
-    )
-    days_ahead: int = Field(7, ge=0, le=366, description="days after today that are read")
-    username_env: str = Field("CALPENDO_USERNAME", description="variable with the account")
-    password_env: str = Field("CALPENDO_PASSWORD", description="variable with the password")
-    ca_bundle: str | None = Field(None, description="certificate of the site's authority")
+_DAY = dt.timedelta(days=1)
 
 
 class CalpendoSource(Source):
@@ -92,29 +54,37 @@ class CalpendoSource(Source):
     def __init__(self, settings: SourceSettings) -> None:
         super().__init__(settings)
         where = f"source {settings.name}"
-        merged = {k: v for k, v in settings.config.items() if k not in OPTION_KEYS}
-        if settings.window_mode is not None:
-            merged["window_mode"] = settings.window_mode
-        if settings.daily_window is not None:
-            merged["daily_window"] = settings.daily_window.model_dump()
-        self._config = read_settings(CalpendoSettings, merged, where)
-        options = MappingOptions.read(settings.config, where)
+        self._config = config = read_settings(CalpendoSettings, _written(settings), where)
         self._mapping = FieldMapping.read(
-            settings.field_mapping, where=where, source_first=False, options=options
+            settings.field_mapping,
+            where=where,
+            source_first=False,
+            options=MappingOptions.read(settings.config, where),
         )
-        self._clock = SiteClock(self._config.timezone, settings.clock.now)
+        self._server_clock = SiteClock(config.timezone, settings.clock.now)
+        own_zone = settings.clock.zone_name
+        self._converts = own_zone is not None and own_zone != config.timezone
+        self._clock = settings.clock if self._converts else self._server_clock
         self._client = CalpendoClient(
-            self._config.base_url,
-            self._config.api_path,
-            credential(settings.environ, self._config.username_env, where),
-            credential(settings.environ, self._config.password_env, where),
-            self._config.ca_bundle or True,
+            config.base_url,
+            config.api_path,
+            credential(settings.environ, config.username_env, where),
+            credential(settings.environ, config.password_env, where),
+            config.ca_bundle or True,
+            request_timeout_s=config.request_timeout,
+            account_from=f"{config.username_env} and {config.password_env}",
         )
-        wanted = self._config.status_filter or _PUBLISHED_STATUSES
+        self._resources = frozenset(name.strip() for name in config.resources)
+        self._reader = BookingReader(
+            self._client, sorted(self._resources), self._mapping.source_fields
+        )
+        wanted = config.status_filter or "Approved"
         statuses = (wanted,) if isinstance(wanted, str) else wanted
         self._schedulable = frozenset(status.strip().lower() for status in statuses)
-        self._paths_work: bool | None = None
+        self._occurrences: Occurrences | None = None
+        self._covered: tuple[dt.date, dt.date] | None = None
         self._wide_at: dt.datetime | None = None
+        self._left_out: list[Note] = []
 
     @property
     def authority(self) -> str:
@@ -124,8 +94,11 @@ class CalpendoSource(Source):
     @property
     def days_ahead(self) -> int:
         """Days after today that are read."""
-        only_today = self._config.window_mode == "today" or self._config.daily_window is not None
-        return 0 if only_today else self._config.days_ahead
+        return 0 if self._is_of_today else self._config.days_ahead
+
+    @property
+    def _is_of_today(self) -> bool:
+        return self._config.window_mode == "today" or self._config.daily_window is not None
 
     def explain(self) -> list[str]:
         """How the field mapping was understood."""
@@ -135,156 +108,243 @@ class CalpendoSource(Source):
         """Close connections."""
         self._client.close()
 
+    def notes(self) -> tuple[str, ...]:
+        """Values that were left out since the last call, and what the mapping warns of."""
+        left_out, self._left_out = self._left_out, []
+        return (*self._mapping.warnings, *summarize(left_out))
+
+    # Fetching ------------------------------------------------------------------------------
+
     def fetch(self, window: BookingWindow) -> Batch:
         """Bookings of the window's days."""
-        first, last = self._days(window)
-        found = self._client.bookings(
-            dt.datetime.combine(first, dt.time.min),
-            dt.datetime.combine(last + dt.timedelta(days=1), dt.time.min),
-            self._config.resources,
-            self._paths(),
+        first, last = self._covered = self._days(window)
+        reading = self._reader.read(
+            self._server_wall(first), self._server_wall(last + _DAY), again=window.full
         )
-        bookings, failed = self._with_details(found)
-        records, rejected, notes = self._records(bookings)
-        if failed:
-            notes.append(f"{failed} bookings could not be read this time")
+        if self._occurrences is None:
+            self._occurrences = Occurrences.read(window.cursor)
+        records, rejected, notes = self._records(reading, self._occurrences)
+        if reading.unread:
+            notes.append(f"{len(reading.unread)} bookings could not be read this time")
         return Batch(
             records=records,
             scope=DaysCovered(first, last),
-            complete=not failed,
-            next_cursor=window.now.isoformat(),
+            complete=not reading.unread,
+            next_cursor=self._occurrences.cursor(window.now),
             rejected=tuple(rejected),
             notes=tuple(notes),
         )
 
     def _days(self, window: BookingWindow) -> tuple[dt.date, dt.date]:
         """All days when one query brings all; else the far ones only now and then."""
-        if self.days_ahead == 0:
+        if self._is_of_today:
             today = self._clock.wall_of(window.now).date()
-            last = today + dt.timedelta(days=1) if self._passes_midnight() else today
-            return today, last
-        due = self._wide_at is None or window.now - self._wide_at >= _WIDE_EVERY
-        if self._paths_work or window.full or window.cursor is None or due:
+            return today, today + _DAY if self._passes_midnight else today
+        due = self._wide_at is None or window.now - self._wide_at >= WIDE_EVERY
+        if not self._reader.needs_many_details or window.full or window.cursor is None or due:
             self._wide_at = window.now
             return window.first_day, window.last_day
-        return window.first_day, min(window.last_day, window.first_day + dt.timedelta(days=2))
+        near = window.first_day + dt.timedelta(days=NEAR_DAYS)
+        return window.first_day, min(window.last_day, near)
 
-    def _passes_midnight(self) -> bool:
-        daily = self._config.daily_window
-        return daily is not None and daily["start_time"] > daily["end_time"]
-
-    def _paths(self) -> Sequence[str]:
-        if self._paths_work is False:
-            return ()
-        return sorted({*_NEEDED, *self._mapping.source_fields})
-
-    def _with_details(
-        self, found: Sequence[Mapping[str, Any]]
-    ) -> tuple[list[Mapping[str, Any]], int]:
-        """The bookings with all we need, and how many could not be read."""
-        if found and all(self._is_enough(booking) for booking in found):
-            self._paths_work = True
-            return list(found), 0
-        if found:
-            self._paths_work = False
-        with ThreadPoolExecutor(_DETAILS_AT_ONCE, thread_name_prefix="calpendo") as pool:
-            details = list(pool.map(self._detail, found))
-        there = [detail for detail in details if detail]
-        return there, sum(detail is None for detail in details)
-
-    def _is_enough(self, booking: Mapping[str, Any]) -> bool:
-        has_start = date_range(booking, self._clock) is not None
-        return has_start and bool(resource_of(booking)) and value_at(booking, "status") is not None
-
-    def _detail(self, booking: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """One booking; empty when it is gone, nothing when it could not be read."""
-        try:
-            return self._client.booking(str(booking.get("id", "")))
-        except SourceUnavailable:
-            return None
+    def _server_wall(self, day: dt.date) -> dt.datetime:
+        """The beginning of a day of the site, on the wall of the server."""
+        midnight = dt.datetime.combine(day, dt.time.min)
+        if not self._converts:
+            return midnight
+        return self._server_clock.wall_of(self._clock.localize(midnight))
 
     def _records(
-        self, bookings: Sequence[Mapping[str, Any]]
+        self, reading: Reading, occurrences: Occurrences
     ) -> tuple[list[SourceRecord], list[RejectedRecord], list[str]]:
         records: list[SourceRecord] = []
-        rejected: list[RejectedRecord] = []
-        unknown: set[str] = set()
-        for booking in bookings:
-            record_id = str(booking.get("id", ""))
-            if resource_of(booking) not in self._config.resources:
-                continue  # a proxy or an old query grammar may return more than we asked for
-            withdrawn = why_not(booking, self._schedulable) or self._unwanted(booking)
-            if not withdrawn and date_range(booking, self._clock) is None:
-                problem = ValueProblem("dateRange", "", "expected a start that can be read")
-                rejected.append(RejectedRecord(record_id, (problem,)))
-                continue
-            status = str(value_at(booking, "status") or "")
-            if status.lower() not in {*self._schedulable, *_KNOWN_STATUSES}:
-                unknown.add(status)
-            records.append(SourceRecord(record_id, booking, withdrawn))
-        notes = [f"status {status!r} is not known and not scheduled" for status in sorted(unknown)]
-        return records, rejected, notes
+        rejected = [_rejected(key, "booking", _HIDDEN) for key in sorted(reading.hidden)]
+        ids = [str(booking.get("id") or "") for booking in reading.bookings]
+        days = [self._day_of(booking) for booking in reading.bookings]
+        keys = occurrences.keys(zip(ids, days, strict=True))
+        for key, booking in zip(keys, reading.bookings, strict=True):
+            resource = _resource_of(booking)
+            if not resource and self._reader.filters_by_name:
+                rejected.append(_rejected(key, "resource", _HIDDEN))
+            elif resource not in self._resources:
+                continue  # an old query grammar, or a proxy, may return more than we asked for
+            elif reason := self._unreadable(booking):
+                rejected.append(_rejected(key, *reason))
+            else:
+                withdrawn = why_not(booking, self._schedulable) or self._unwanted(booking)
+                records.append(SourceRecord(key, booking, withdrawn))
+        return records, rejected, [*reading.notes, *self._notes_about(reading, ids)]
+
+    def _unreadable(self, booking: Mapping[str, Any]) -> tuple[str, str] | None:
+        """What is missing that nobody may guess: a hidden status is no cancellation."""
+        if not text_at(booking, "status"):
+            return "status", _HIDDEN
+        if self._moments(booking) is None and not why_not(booking, self._schedulable):
+            return "dateRange", "expected a start that can be read"
+        return None
+
+    def _notes_about(self, reading: Reading, ids: Sequence[str]) -> list[str]:
+        statuses = {
+            text_at(b, "status") for b in reading.bookings if _resource_of(b) in self._resources
+        }
+        unknown = {s for s in statuses if s.lower() not in self._schedulable | _KNOWN_STATUSES}
+        notes = [f"status {s!r} is not known and not scheduled" for s in sorted(unknown - {""})]
+        once = sum(
+            bool(look_up(booking, "repeat")) and ids.count(booking_id) == 1
+            for booking_id, booking in zip(ids, reading.bookings, strict=True)
+        )
+        if once:
+            notes.append(f"{once} bookings repeat, and the server names one day of each only")
+        return notes
+
+    # One booking ---------------------------------------------------------------------------
+
+    def _moments(self, booking: Mapping[str, Any]) -> tuple[dt.datetime, dt.datetime | None] | None:
+        """Start and end on the wall of the site.
+
+        Without a time zone of the site, or with the server's, bookings keep their wall clock: what
+        people booked is what the scanner shows, whatever the clocks do that day.
+        """
+        found = date_range(booking, self._server_clock)
+        if found is None or not self._converts:
+            return found
+        start, end = found
+        return self._site_wall(start), None if end is None else self._site_wall(end)
+
+    def _site_wall(self, wall: dt.datetime) -> dt.datetime:
+        return self._clock.wall_of(self._server_clock.localize(wall))
+
+    def _day_of(self, booking: Mapping[str, Any]) -> dt.date | None:
+        moments = self._moments(booking)
+        return None if moments is None else moments[0].date()
 
     def _unwanted(self, booking: Mapping[str, Any]) -> str:
         """Why the site does not want a booking that may be scanned; empty when it does."""
-        moments = date_range(booking, self._clock)
-        if moments is not None and not self._is_in_daily_window(moments[0].time()):
+        moments = self._moments(booking)
+        if moments is not None and not self._is_in_daily_window(moments[0]):
             return "outside the daily window"
-        allowed = self._config.allowed_studies
-        if allowed is not None:
-            study = str(self._mapping.apply(booking).values.get("study_description") or "").strip()
-            if study not in {name.strip() for name in allowed}:
-                return "study is not allowed"
-        return ""
+        if self._config.allowed_studies is None:
+            return ""
+        try:
+            study = str(self._mapped(booking).get("study_description") or "").strip()
+        except InvalidItem:
+            return ""  # it will be rejected, with its reasons
+        allowed = {name.strip() for name in self._config.allowed_studies}
+        return "" if study in allowed else "its study is not among allowed_studies"
 
-    def _is_in_daily_window(self, start: dt.time) -> bool:
+    @property
+    def _passes_midnight(self) -> bool:
+        daily = self._config.daily_window
+        return daily is not None and daily.start_time > daily.end_time
+
+    def _is_in_daily_window(self, start: dt.datetime) -> bool:
         daily = self._config.daily_window
         if daily is None:
             return True
-        first, last = dt.time(*daily["start_time"]), dt.time(*daily["end_time"])
-        return first <= start <= last if first <= last else start >= first or start <= last
+        minute = (start.hour, start.minute)
+        if not self._passes_midnight:
+            return daily.start_time <= minute <= daily.end_time
+        # The night that begins tomorrow is tomorrow's.
+        is_tomorrow = self._covered is not None and start.date() == self._covered[1]
+        return minute <= daily.end_time or (minute >= daily.start_time and not is_tomorrow)
+
+    def _mapped(
+        self, booking: Mapping[str, Any], notes: list[Note] | None = None
+    ) -> dict[str, Any]:
+        mapped = self._mapping.apply(booking)
+        if notes is not None:
+            notes += mapped.notes
+        values = mapped.values
+        project = text_at(booking, "project")
+        if project and not values.get("study_description"):
+            values["study_description"] = project[:64]
+        return values
 
     def values_of(self, record: SourceRecord) -> dict[str, Any]:
         """Worklist values of a booking: the mapping's, and what the booking itself says."""
         booking = record.fields
-        values = self._mapping.apply(booking).values
-        moments = date_range(booking, self._clock)
+        values = self._mapped(booking, self._left_out)
+        for target in ("patient_name", "patient_id"):
+            if target not in self._mapping.targets:
+                values.setdefault(target, text_at(booking, "title"))
+        moments = self._moments(booking)
         if moments is not None:
             start, end = moments
-            values.setdefault("scheduled_start_date", start.date())
-            values.setdefault("scheduled_start_time", as_iso_time(start.time()))
+            values.setdefault("scheduled_procedure_step_start_date", start.date())
+            values.setdefault("scheduled_procedure_step_start_time", as_iso_time(start.time()))
             if end is not None:
                 values.setdefault("scheduled_procedure_step_end_date", end.date())
                 values.setdefault("scheduled_procedure_step_end_time", as_iso_time(end.time()))
-        resource = resource_of(booking)
+        resource = _resource_of(booking)
         modality = longest_prefix(self._config.resource_modality_mapping, resource)
         values.setdefault("modality", modality or _OTHER_MODALITY)
         station = longest_prefix(self._config.resource_station_mapping, resource)
         if station:
             values.setdefault("scheduled_station_ae_title", station)
-        if len(resource) <= 16:
+        if _fits("station_name", resource):
             values.setdefault("station_name", resource)
-        project = name_of(value_at(booking, "project"))
-        if project and not values.get("study_description"):
-            values["study_description"] = project[:64]
         return values
 
+    # Confirming ----------------------------------------------------------------------------
+
     def still_there(self, record_ids: Sequence[str]) -> frozenset[str]:
-        """Those that exist, are wanted and may be scanned: asked one by one."""
+        """Those that exist, are wanted, and start in the days that were read last."""
+        parents = {key: key.partition("/")[0] for key in record_ids}
+        details = self._reader.details(parents.values())
         there = set()
-        for record_id in record_ids:
-            booking = self._client.booking(record_id)
-            if booking and self._is_wanted(booking):
-                there.add(record_id)
+        for key, parent in parents.items():
+            if parent in details.hidden or parent in details.unread:
+                there.add(key)
+            elif key == parent and self._is_there(details.bookings[parent]):
+                there.add(key)
         return frozenset(there)
 
-    def _is_wanted(self, booking: Mapping[str, Any]) -> bool:
-        return resource_of(booking) in self._config.resources and not (
-            why_not(booking, self._schedulable) or self._unwanted(booking)
+    def _is_there(self, detail: Mapping[str, Any]) -> bool:
+        if not detail:
+            return False
+        booking = in_one_shape(detail)
+        if not text_at(booking, "status") or not _resource_of(booking):
+            return True  # hidden from us, which is no proof
+        day = self._day_of(booking)
+        in_window = day is None or self._covered is None or _within(day, self._covered)
+        return (
+            in_window
+            and _resource_of(booking) in self._resources
+            and not (why_not(booking, self._schedulable) or self._unwanted(booking))
         )
 
 
-_KNOWN_STATUSES = frozenset({"requested", "tentative", "approved", "denied", "cancelled"})
+_HIDDEN = "not shown to our account; give it the right to see it"
+
+
+def _written(settings: SourceSettings) -> dict[str, Any]:
+    """The ``config`` object; what stands in the entry itself wins."""
+    written = {k: v for k, v in settings.config.items() if k not in {*OPTION_KEYS, "field_mapping"}}
+    if settings.window_mode is not None:
+        written["window_mode"] = settings.window_mode
+    if settings.daily_window is not None:
+        written["daily_window"] = settings.daily_window
+    return written
+
+
+def _rejected(key: str, name: str, reason: str) -> RejectedRecord:
+    return RejectedRecord(key, (ValueProblem(name, "", reason),))
+
+
+def _resource_of(booking: Mapping[str, Any]) -> str:
+    return text_at(booking, "resource.name") or text_at(booking, "resource")
+
+
+def _within(day: dt.date, days: tuple[dt.date, dt.date]) -> bool:
+    return days[0] <= day <= days[1]
+
+
+def _fits(target: str, value: str) -> bool:
+    try:
+        check(target, value)
+    except ValueError:
+        return False
+    return bool(value)
 
 
 def longest_prefix(table: Mapping[str, str], name: str) -> str:

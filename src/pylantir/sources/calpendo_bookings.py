@@ -3,57 +3,97 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pylantir.clock import SiteClock
+from pylantir.sources.extraction import look_up
 
 HIDDEN = "<Hidden>"
 """What Calpendo writes where the account has no right to see a value."""
 
-_RANGE = re.compile(
-    r"\[?\s*(\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*[,–]\s*"
-    r"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*\]?"
-)
-_COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)[T-](\d\d):?(\d\d)(?::?(\d\d))?")
+_MOMENT = r"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)"
+_RANGE = re.compile(rf"\[?\s*{_MOMENT}\s*[,–]\s*{_MOMENT}\s*\]?")
+_COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)[T-](\d\d):?(\d\d)(?::?(\d\d))?(?:\.\d+)?")
+_MOST_REPEATING = 1000
 
 
-def value_at(booking: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted path: flat, nested, or below ``properties``; nothing when hidden."""
-    for start in (booking, booking.get("properties")):
-        if isinstance(start, Mapping):
-            if path in start:
-                return _seen(start[path])
-            found = _walk(start, path)
-            if found is not None:
-                return _seen(found)
-    return None
+def in_one_shape(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A booking in one shape, whichever the server writes.
+
+    Everything stands below ``properties``, objects within objects; what was at the root stays there
+    too. Hidden values are nothing. A reference without a ``name`` has its display text for one.
+    """
+    root = {key: _seen(value) for key, value in row.items() if key != "properties"}
+    inner = row.get("properties")
+    found: dict[str, Any] = {}
+    for part in (root, inner if isinstance(inner, Mapping) else {}):
+        for path, value in part.items():
+            _put(found, path.split("."), _seen(value))
+    top = {key: value for key, value in root.items() if "." not in key}
+    return {**top, "properties": {key: _named(value) for key, value in found.items()}}
 
 
-def _walk(start: Mapping[str, Any], path: str) -> Any:
-    value: Any = start
-    for part in path.split("."):
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(part)
-    return value
+def _put(into: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    *lead, last = path
+    for name in lead:
+        below = into.get(name)
+        if not isinstance(below, dict):
+            below = {} if below is None else {"formattedName": below}
+            into[name] = below
+        into = below
+    if last == "name" and isinstance(value, Mapping):
+        value = value.get("name") or value.get("formattedName")
+    if isinstance(value, Mapping) and isinstance(into.get(last), dict):
+        into[last] = {**into[last], **value}
+    elif value is not None or last not in into:
+        into[last] = value
 
 
 def _seen(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _seen(held) for key, held in value.items()}
+    if isinstance(value, list):
+        return [_seen(held) for held in value]
     return None if value == HIDDEN else value
 
 
-def name_of(value: Any) -> str:
-    """The name of a resource, project or person: plain text, or an object that has one."""
+def _named(value: Any) -> Any:
+    if isinstance(value, Mapping) and value.get("formattedName") and not value.get("name"):
+        return {**value, "name": value["formattedName"]}
+    return value
+
+
+def has(row: Mapping[str, Any], path: str) -> bool:
+    """Whether a row says something about a path, even that it is nothing or hidden."""
+    inner = row.get("properties")
+    return any(
+        path in start or _walks(start, path.split("."))
+        for start in (row, inner)
+        if isinstance(start, Mapping)
+    )
+
+
+def _walks(start: Mapping[str, Any], path: Sequence[str]) -> bool:
+    value: Any = start
+    for part in path:
+        if value == HIDDEN:
+            return True
+        if not isinstance(value, Mapping) or part not in value:
+            return False
+        value = value[part]
+    return True
+
+
+def text_at(booking: Mapping[str, Any], path: str) -> str:
+    """The text at a dotted path, stripped; an object's name; empty when nothing or hidden."""
+    value = look_up(booking, path)
     if isinstance(value, Mapping):
         value = value.get("name") or value.get("formattedName")
-    return "" if value is None or value == HIDDEN else str(value).strip()
-
-
-def resource_of(booking: Mapping[str, Any]) -> str:
-    """Name of the booked resource."""
-    return name_of(value_at(booking, "resource.name")) or name_of(value_at(booking, "resource"))
+    return "" if value is None else str(value).strip()
 
 
 def date_range(
@@ -63,11 +103,11 @@ def date_range(
 
     ``dateRange`` first; ``formattedName`` is text for people, and an administrator may change it.
     """
-    start = _wall(value_at(booking, "dateRange.start"), clock)
+    start = _wall(look_up(booking, "dateRange.start"), clock)
     if start is not None:
-        end = value_at(booking, "dateRange.finish") or value_at(booking, "dateRange.end")
+        end = look_up(booking, "dateRange.finish") or look_up(booking, "dateRange.end")
         return start, _wall(end, clock)
-    match = _RANGE.search(str(value_at(booking, "formattedName") or ""))
+    match = _RANGE.search(text_at(booking, "formattedName"))
     if match is None:
         return None
     first, last = _wall(match[1], clock), _wall(match[2], clock)
@@ -78,11 +118,12 @@ def _wall(value: Any, clock: SiteClock) -> dt.datetime | None:
     """A wall-clock time; an instant with an offset is converted to the server's zone."""
     if not isinstance(value, str):
         return None
-    compact = _COMPACT.match(value.strip())
+    written = value.strip()
+    compact = _COMPACT.fullmatch(written)
     if compact is not None:
-        value = "{}-{}-{}T{}:{}:{}".format(*compact.groups(default="00"))
+        written = "{}-{}-{}T{}:{}:{}".format(*compact.groups(default="00"))
     try:
-        moment = dt.datetime.fromisoformat(value.strip())
+        moment = dt.datetime.fromisoformat(written)
     except ValueError:
         return None
     return moment if moment.tzinfo is None else clock.wall_of(moment)
@@ -96,9 +137,50 @@ def why_not(booking: Mapping[str, Any], schedulable: frozenset[str]) -> str:
     schedulable : frozenset of str
         Statuses that may be scanned, in lower case.
     """
-    if value_at(booking, "cancelled") is True:
+    if text_at(booking, "cancelled").lower() == "true":
         return "cancelled in Calpendo"
-    status = str(value_at(booking, "status") or "").strip()
-    if status.lower() in schedulable:
-        return ""
-    return f"{status or 'without status'} in Calpendo"
+    status = text_at(booking, "status")
+    return "" if status.lower() in schedulable else f"{status or 'without status'} in Calpendo"
+
+
+class Occurrences:
+    """Keys for bookings that take place several times under one id.
+
+    The first occurrence that was seen keeps the plain id, as a booking that takes place once does;
+    the others are ``id/YYYYMMDD``. Which ids repeat is remembered in the cursor: in some weeks only
+    one occurrence is in the window, and it must keep its key.
+    """
+
+    def __init__(self, plain_days: Mapping[str, str]) -> None:
+        self._plain_days = dict(plain_days)
+
+    @classmethod
+    def read(cls, cursor: str | None) -> Occurrences:
+        """What a cursor remembers; nothing when it is of another kind."""
+        try:
+            held = json.loads(cursor or "").get("repeating", {})
+            return cls({str(key): str(day) for key, day in held.items()})
+        except (ValueError, AttributeError):
+            return cls({})
+
+    def cursor(self, now: dt.datetime) -> str:
+        """What to remember."""
+        kept = dict(list(self._plain_days.items())[-_MOST_REPEATING:])
+        return json.dumps({"at": now.isoformat(), "repeating": kept})
+
+    def keys(self, dated: Iterable[tuple[str, dt.date | None]]) -> list[str]:
+        """The key of each booking, from its id and the day it starts."""
+        pairs = list(dated)
+        days: defaultdict[str, set[dt.date]] = defaultdict(set)
+        for booking_id, day in pairs:
+            days[booking_id] |= {day} if day is not None else set()
+        for booking_id, found in days.items():
+            if len(found) > 1:
+                self._plain_days.setdefault(booking_id, min(found).isoformat())
+        return [self._key(booking_id, day) for booking_id, day in pairs]
+
+    def _key(self, booking_id: str, day: dt.date | None) -> str:
+        plain = self._plain_days.get(booking_id)
+        if plain is None or day is None or day.isoformat() == plain:
+            return booking_id
+        return f"{booking_id}/{day:%Y%m%d}"

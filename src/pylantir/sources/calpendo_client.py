@@ -6,27 +6,46 @@ until ``CLOSE``, so the resources stand last. A login page served with status 20
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
+import ssl
 import threading
-from collections.abc import Sequence
-from typing import Any
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import requests
+from requests.auth import HTTPBasicAuth
 
 from pylantir.errors import SourceRefused, SourceUnavailable
+from pylantir.sources.deadline import Deadline, WatchedAdapter
 
 CONNECT_TIMEOUT_S = 5.0
-READ_TIMEOUT_S = 60.0
+REQUEST_TIMEOUT_S = 60.0
+LONGEST_WAIT_S = 3600.0
 MAX_BODY_BYTES = 50_000_000
+BOOKING = "Calpendo.Booking"
 
-_REFUSED = (401, 403)
-_WORTH_ANOTHER_TRY = (408, 429, 500, 502, 503, 504)
+_WORTH_ANOTHER_TRY = (408, 500, 502, 503, 504)
+_ASKS_TO_WAIT = (429, 503)
+
+
+class NotUnderstood(SourceUnavailable):
+    """The server does not know what we asked for (HTTP 400 or 404)."""
+
+
+class NotAllowed(SourceRefused):
+    """The account may not see what we asked for (HTTP 403)."""
+
+
+class _AnotherTry(SourceUnavailable):
+    """A failure that the next attempt may not see."""
 
 
 class CalpendoClient:
-    """Reads bookings.
+    """Reads bookings; any number of threads may ask at once.
 
     Parameters
     ----------
@@ -36,16 +55,34 @@ class CalpendoClient:
         A local account; SSO accounts cannot use the API.
     verify : bool or str
         Check certificates, or the path of the authority's certificate.
+    request_timeout_s : float
+        Seconds after which a request is given up, however much of its answer has come.
+    account_from : str
+        Says in messages where the account comes from.
     """
 
     def __init__(
-        self, base_url: str, api_path: str, user: str, password: str, verify: bool | str = True
+        self,
+        base_url: str,
+        api_path: str,
+        user: str,
+        password: str,
+        verify: bool | str = True,
+        *,
+        request_timeout_s: float = REQUEST_TIMEOUT_S,
+        account_from: str = "CALPENDO_USERNAME and CALPENDO_PASSWORD",
     ) -> None:
-        self._root = base_url.rstrip("/") + "/" + api_path.strip("/")
-        self._auth = (user, password)
+        self._root = "/".join(part for part in (base_url.rstrip("/"), api_path.strip("/")) if part)
+        # As text, requests would take Latin-1 only.
+        self._auth = HTTPBasicAuth(user.encode(), password.encode())
+        self._secret = password
         self._verify = verify
-        self._local = threading.local()  # a Session is not made for several threads
-        self._sessions: list[requests.Session] = []
+        self._timeout_s = request_timeout_s
+        self._account_from = account_from
+        self._not_before = 0.0
+        self._idle: list[requests.Session] = []  # a Session serves one thread at a time
+        self._closed = False
+        self._lock = threading.Lock()
 
     def bookings(
         self,
@@ -53,52 +90,66 @@ class CalpendoClient:
         last: dt.datetime,
         resources: Sequence[str],
         paths: Sequence[str] = (),
+        booking_type: str = BOOKING,
     ) -> list[dict[str, Any]]:
-        """Bookings that start in [first, last), of these resources.
+        """Bookings that start in [first, last), of these resources, in every status.
 
         Parameters
         ----------
         first, last : datetime
             Wall clock of the Calpendo server.
         resources : sequence of str
-            Names of the resources.
+            Names of the resources; all when empty.
         paths : sequence of str
             Properties to return; the server's own choice when empty.
+        booking_type : str
+            A subtype has properties that other bookings have not.
 
         Raises
         ------
         SourceUnavailable, SourceRefused
-            No answer, or one that is no list of bookings.
+            No answer, or one that is no list of bookings; :class:`NotUnderstood` when the server
+            does not know the type, a property, or the way a name is written.
         """
         parts = ["AND", "dateRange.start", "GE", _moment(first), "dateRange.start", "LT"]
-        parts += [_moment(last), "OR"]
+        parts += [_moment(last)]
+        if resources:
+            parts.append("OR")
         for resource in resources:
             parts += ["resource.name", "EQ", resource]
         expression = "/".join(quote(part, safe="") for part in parts)
         query = "?paths=" + quote(",".join(paths), safe=",.") if paths else ""
-        answer = self._get(f"q/Calpendo.Booking/{expression}{query}")
+        answer = self._get(f"q/{quote(booking_type, safe='')}/{expression}{query}")
         biskits = answer.get("biskits") if isinstance(answer, dict) else None
         if not isinstance(biskits, list) or not all(isinstance(b, dict) for b in biskits):
-            raise SourceUnavailable("Calpendo answered the query with something else than bookings")
+            said = self._words(answer.get("error")) if isinstance(answer, dict) else ""
+            raise SourceUnavailable(
+                f"Calpendo answered the query with something else than bookings{said}"
+            )
         return biskits
 
-    def booking(self, booking_id: str, booking_type: str = "Calpendo.Booking") -> dict[str, Any]:
+    def booking(self, booking_id: str, booking_type: str = BOOKING) -> dict[str, Any]:
         """One booking with all that we may see of it; empty when it does not exist.
 
         Raises
         ------
         SourceUnavailable, SourceRefused
-            No answer, or one that is no booking.
+            No answer, or one that is not this booking; :class:`NotAllowed` when it is hidden.
         """
         path = f"b/{quote(booking_type, safe='')}/{quote(booking_id, safe='')}"
         answer = self._get(path, missing_is_empty=True)
-        if not isinstance(answer, dict) or (answer and "id" not in answer):
-            raise SourceUnavailable("Calpendo answered with something else than a booking")
+        if answer == {}:
+            return {}
+        if not isinstance(answer, dict) or str(answer.get("id")) != booking_id:
+            raise SourceUnavailable("Calpendo answered with something else than the booking")
         return answer
 
     def close(self) -> None:
-        """Close every connection."""
-        for session in self._sessions:
+        """Close every connection; those in use as soon as they are free."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for session in idle:
             session.close()
 
     def _get(self, path: str, *, missing_is_empty: bool = False) -> Any:
@@ -109,89 +160,166 @@ class CalpendoClient:
         try:
             return self._try(path, missing_is_empty)
         except _AnotherTry as error:
-            raise SourceUnavailable(str(error)) from error
+            raise SourceUnavailable(str(error)) from None
 
     def _try(self, path: str, missing_is_empty: bool) -> Any:
-        try:
-            response = self._session().get(
-                f"{self._root}/{path}",
-                auth=self._auth,
-                headers={"Accept": "application/json"},
-                timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
-                allow_redirects=False,
-                verify=self._verify,
-                stream=True,
-            )
-            with response:
-                if response.status_code == 404 and missing_is_empty:
-                    return {}
-                _refuse_bad_status(response)
-                return _json(response)
-        except requests.exceptions.SSLError as error:
-            raise SourceUnavailable(
-                f"Calpendo's certificate is not trusted: {_cause(error)}; set ca_bundle"
-            ) from error
-        except requests.RequestException as error:
-            raise _AnotherTry(f"Calpendo cannot be reached: {_cause(error)}") from error
+        waiting = self._not_before - time.monotonic()
+        if waiting > 0:
+            raise SourceUnavailable(f"Calpendo asked us to wait, {waiting:.0f} s from now")
+        with Deadline(self._timeout_s) as deadline, self._session() as session:
+            try:
+                body = self._answer(session, path, missing_is_empty)
+            except requests.RequestException as error:
+                self._fail(error, deadline)
+            except OSError as error:  # requests looks for the file before it connects
+                raise SourceUnavailable(
+                    f"ca_bundle cannot be used: {type(error).__name__}, {self._verify}"
+                ) from None
+            if deadline.expired:
+                raise self._too_late()
+        return _json(body)
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
+    def _answer(self, session: requests.Session, path: str, missing_is_empty: bool) -> bytes:
+        with session.get(
+            f"{self._root}/{path}",
+            auth=self._auth,
+            headers={"Accept": "application/json"},
+            timeout=(min(CONNECT_TIMEOUT_S, self._timeout_s), self._timeout_s),
+            allow_redirects=False,
+            verify=self._verify,
+            stream=True,
+        ) as response:
+            if response.status_code == 404 and missing_is_empty:
+                return b"{}"
+            self._refuse_bad_status(response)
+            return _body(response)
+
+    def _fail(self, error: requests.RequestException, deadline: Deadline) -> NoReturn:
+        # The texts of requests hold the address, and with it names of resources: only the cause.
+        if deadline.expired or isinstance(error, requests.exceptions.ReadTimeout):
+            raise self._too_late() from None
+        if isinstance(error, requests.exceptions.SSLError):
+            raise SourceUnavailable(_about_tls(error)) from None
+        if isinstance(error, requests.exceptions.ConnectTimeout):
+            raise SourceUnavailable("Calpendo cannot be reached: no connection in time") from None
+        raise _AnotherTry(f"Calpendo cannot be reached: {_cause(error)}") from None
+
+    def _too_late(self) -> SourceUnavailable:
+        return SourceUnavailable(f"Calpendo did not answer within {self._timeout_s:g} s")
+
+    @contextlib.contextmanager
+    def _session(self) -> Iterator[requests.Session]:
+        with self._lock:
+            session = self._idle.pop() if self._idle else None
         if session is None:
             session = requests.Session()
-            self._local.session = session
-            self._sessions.append(session)
-        return session
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, WatchedAdapter())
+        try:
+            yield session
+        finally:
+            with self._lock:
+                closed = self._closed
+                if not closed:
+                    self._idle.append(session)
+            if closed:
+                session.close()
+
+    def _refuse_bad_status(self, response: requests.Response) -> None:
+        code = response.status_code
+        if code == 401:
+            raise SourceRefused(
+                f"Calpendo refused the account (HTTP 401); check {self._account_from}, and that "
+                "it is a local account, not one of the single sign-on"
+            )
+        if code == 403:
+            raise NotAllowed(
+                f"Calpendo does not let the account of {self._account_from} see this (HTTP 403); "
+                "give it the right to read bookings"
+            )
+        if 300 <= code < 400:
+            raise SourceRefused(
+                f"Calpendo sent us to another page (HTTP {code}), as to a login page; "
+                "check base_url and the account"
+            )
+        if code in _ASKS_TO_WAIT and self._shall_wait(response.headers.get("Retry-After", "")):
+            raise SourceUnavailable(f"Calpendo asked us to come back later (HTTP {code})")
+        if code in _WORTH_ANOTHER_TRY:
+            raise _AnotherTry(f"Calpendo answered HTTP {code}")
+        if code in (400, 404):
+            raise NotUnderstood(f"Calpendo answered HTTP {code}; check base_url and api_path")
+        if code != 200:
+            raise SourceUnavailable(f"Calpendo answered HTTP {code}; check base_url and api_path")
+
+    def _shall_wait(self, retry_after: str) -> bool:
+        if not retry_after.strip().isdecimal():
+            return False
+        self._not_before = time.monotonic() + min(float(retry_after), LONGEST_WAIT_S)
+        return True
+
+    def _words(self, said: Any) -> str:
+        return f": {said[:200].replace(self._secret, '***')}" if isinstance(said, str) else ""
 
 
-class _AnotherTry(SourceUnavailable):
-    """A failure that the next attempt may not see."""
-
-
-def _refuse_bad_status(response: requests.Response) -> None:
-    code = response.status_code
-    if code in _REFUSED:
-        raise SourceRefused(
-            f"Calpendo refused the account (HTTP {code}); check CALPENDO_USERNAME and "
-            "CALPENDO_PASSWORD, and that the account is a local one with API access"
-        )
-    if 300 <= code < 400:
-        raise SourceRefused(f"Calpendo sent us to another page (HTTP {code}), as to a login page")
-    if code in _WORTH_ANOTHER_TRY:
-        raise _AnotherTry(f"Calpendo answered HTTP {code}")
-    if code != 200:
-        raise SourceUnavailable(f"Calpendo answered HTTP {code}; check base_url and api_path")
-
-
-def _json(response: requests.Response) -> Any:
-    kind = response.headers.get("Content-Type", "")
-    if "json" not in kind.lower():
+def _body(response: requests.Response) -> bytes:
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if "html" in kind or "xml" in kind:
         raise SourceUnavailable(
-            f"Calpendo answered with {kind.partition(';')[0] or 'no content type'} instead of "
-            "JSON, as a login or maintenance page does; check api_path"
+            f"Calpendo answered with {kind} instead of JSON, as a login or maintenance page does; "
+            "check api_path"
         )
     body = bytearray()
     for chunk in response.iter_content(65536):
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             raise SourceUnavailable(f"Calpendo answered with more than {MAX_BODY_BYTES} bytes")
-    expected = response.headers.get("Content-Length", "")
-    encoded = response.headers.get("Content-Encoding")
-    if expected.isdigit() and not encoded and int(expected) != len(body):
-        raise _AnotherTry("Calpendo's answer was cut off")
+    return bytes(body)
+
+
+def _json(body: bytes) -> Any:
     try:
-        return json.loads(body)
-    except ValueError as error:
-        raise _AnotherTry("Calpendo's answer is not JSON") from error
+        return json.loads(body, parse_constant=_no_number, object_pairs_hook=_object)
+    except (ValueError, RecursionError):
+        raise _AnotherTry("Calpendo's answer is not JSON, or was cut off") from None
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("an object has a key twice")
+    return made
 
 
 def _moment(wall: dt.datetime) -> str:
     return f"{wall:%Y%m%d-%H%M}"
 
 
-def _cause(error: Exception) -> str:
+def _about_tls(error: BaseException) -> str:
+    cause = _innermost(error)
+    if not isinstance(cause, ssl.SSLCertVerificationError):
+        reason = getattr(cause, "reason", None) or type(cause).__name__
+        return f"Calpendo and we agree on no secure connection: {reason}; check base_url"
+    told = cause.verify_message
+    about_time_or_name = any(word in told.lower() for word in ("expired", "not yet", "mismatch"))
+    way_out = "" if about_time_or_name else "; set ca_bundle to the certificate of its authority"
+    return f"Calpendo's certificate is not trusted: {told}{way_out}"
+
+
+def _cause(error: BaseException) -> str:
     """What went wrong, without the address that requests puts into every message."""
-    inner: Any = error
-    while getattr(inner, "args", None) and isinstance(inner.args[0], Exception):
-        inner = inner.args[0]
-    reason = getattr(inner, "reason", None)
-    return type(reason if isinstance(reason, Exception) else inner).__name__
+    return type(_innermost(error)).__name__
+
+
+def _innermost(error: BaseException) -> BaseException:
+    seen = [error]
+    while True:
+        last: Any = seen[-1]
+        inside = [getattr(last, "reason", None), *getattr(last, "args", ())]
+        found = [e for e in inside if isinstance(e, BaseException) and e not in seen]
+        if not found:
+            return seen[-1]
+        seen.append(found[0])

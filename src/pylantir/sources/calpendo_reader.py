@@ -1,0 +1,258 @@
+"""Reading the bookings of some days, with as few requests as the server allows.
+
+One query with ``paths`` brings all where the server knows that; otherwise the details are fetched,
+a few at a time.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import threading
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pylantir.errors import SourceError, SourceUnavailable
+from pylantir.sources.calpendo_bookings import has, in_one_shape, text_at
+from pylantir.sources.calpendo_client import CalpendoClient, NotAllowed, NotUnderstood
+
+AT_ONCE = 5
+FEW_DETAILS = 20
+DETAILS_BUDGET_S = 300.0
+FAILURES_IN_A_ROW = 10
+
+_CORE = ("dateRange.start", "resource.name", "status")
+_NEEDED = (*_CORE, "dateRange.finish", "formattedName", "title", "cancelled", "project")
+_PROPERTY = re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)*")
+_OPERATOR_TYPE = "MRIScan"
+_OPERATOR = "Operator"
+
+
+@dataclass(slots=True)
+class Details:
+    """Bookings that were asked for one by one.
+
+    Parameters
+    ----------
+    bookings : dict
+        Id to booking, as the server writes it; empty when there is none.
+    hidden : set of str
+        Ids that the account may not see.
+    unread : set of str
+        Ids that nothing is known of.
+    """
+
+    bookings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
+    unread: set[str] = field(default_factory=set)
+    _failures_in_a_row: int = 0
+    _refused: SourceError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Bookings of some days.
+
+    Parameters
+    ----------
+    bookings : list of dict
+        In one shape.
+    hidden, unread : sets of str
+        Ids that the account may not see, and that could not be read this time.
+    notes : list of str
+        What a person should know.
+    """
+
+    bookings: list[dict[str, Any]]
+    hidden: set[str]
+    unread: set[str]
+    notes: list[str]
+
+
+class BookingReader:
+    """Reads bookings and remembers what the server does not understand.
+
+    Parameters
+    ----------
+    client : CalpendoClient
+        Asks the server.
+    resources : sequence of str
+        Names of the resources.
+    mapped : collection of str
+        Source fields of the mapping.
+    """
+
+    def __init__(
+        self, client: CalpendoClient, resources: Sequence[str], mapped: Collection[str]
+    ) -> None:
+        self._client = client
+        self._resources = resources
+        named = {path.removeprefix("properties.") for path in mapped}
+        self._wants_operator = any(p.partition(".")[0].lower() == "operator" for p in named)
+        usable = {p for p in named if _PROPERTY.fullmatch(p) and p.lower() != "operator"}
+        self._paths = sorted({*_NEEDED, *(p for p in usable if not p.startswith(_OPERATOR))})
+        self._knows_paths = True
+        self.filters_by_name = True
+        self.needs_many_details = False
+
+    def read(self, first: dt.datetime, last: dt.datetime, *, again: bool) -> Reading:
+        """Bookings that start in [first, last), in the wall clock of the server.
+
+        Parameters
+        ----------
+        again : bool
+            Try once more what the server did not understand before: it may be a newer release.
+
+        Raises
+        ------
+        SourceError
+            No answer, or none that can be used.
+        """
+        if again:
+            self._knows_paths = self.filters_by_name = True
+        rows = self._rows(first, last)
+        short = [row for row in rows if not all(has(row, path) for path in _CORE)]
+        details = self.details(str(row.get("id", "")) for row in short)
+        self.needs_many_details = len(details.bookings) > FEW_DETAILS
+        if details.hidden and not details.bookings and len(short) == len(rows):
+            raise NotAllowed("Calpendo lets the account see no booking (HTTP 403)")
+        bookings = [in_one_shape(row) for row in self._with_details(rows, short, details)]
+        notes = self._add_operators(bookings, first, last)
+        return Reading(bookings, details.hidden, details.unread, notes)
+
+    def _rows(self, first: dt.datetime, last: dt.datetime) -> list[dict[str, Any]]:
+        refused: NotUnderstood | None = None
+        for by_name, paths in self._ways():
+            names = self._resources if by_name else ()
+            try:
+                rows = self._client.bookings(first, last, names, paths)
+            except NotUnderstood as error:
+                refused = refused or error
+                continue
+            self._knows_paths, self.filters_by_name = bool(paths), by_name
+            return rows
+        raise refused or SourceUnavailable("Calpendo understands none of our queries")
+
+    def _ways(self) -> Iterable[tuple[bool, Sequence[str]]]:
+        """Ways to ask, the best first; a proxy may refuse the ``%2F`` of a name such as PET/MR."""
+        slash = any("/" in name for name in self._resources)
+        for by_name in (True, False):
+            if (by_name and self.filters_by_name) or (not by_name and slash):
+                if self._knows_paths:
+                    yield by_name, self._paths
+                yield by_name, ()
+
+    def _with_details(
+        self, rows: Sequence[dict[str, Any]], short: Sequence[dict[str, Any]], details: Details
+    ) -> Iterable[Mapping[str, Any]]:
+        lacking = {id(row) for row in short}
+        several = _named_several_times(rows)
+        for row in rows:
+            if id(row) not in lacking:
+                yield row
+                continue
+            booking_id = str(row.get("id", ""))
+            detail = details.bookings.get(booking_id)
+            if not detail:
+                continue
+            # A detail has the first day of a repeat booking; its rows may have their own.
+            own_day = booking_id in several and text_at(row, "formattedName")
+            yield {**_without_range(detail), "formattedName": own_day} if own_day else detail
+
+    def details(self, booking_ids: Iterable[str]) -> Details:
+        """Some bookings, each with all that we may see of it.
+
+        After many failures in a row, or five minutes, the rest counts as unread.
+
+        Raises
+        ------
+        SourceRefused
+            The server refused the account.
+        """
+        ids = list(dict.fromkeys(booking_ids))
+        found = Details(unread=set(ids))
+        waiting, lock = iter(ids), threading.Lock()
+        until = time.monotonic() + DETAILS_BUDGET_S
+
+        def work() -> None:
+            while time.monotonic() < until:
+                with lock:
+                    given_up = found._refused or found._failures_in_a_row >= FAILURES_IN_A_ROW
+                    booking_id = None if given_up else next(waiting, None)
+                if booking_id is None:
+                    return
+                self._read_one(booking_id, found, lock)
+
+        # Daemons, not an executor: a server that hangs must not keep the process from ending.
+        threads = [
+            threading.Thread(target=work, name=f"calpendo-{n}", daemon=True)
+            for n in range(min(AT_ONCE, len(ids)))
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if found._refused is not None:
+            raise found._refused
+        return found
+
+    def _read_one(self, booking_id: str, found: Details, lock: threading.Lock) -> None:
+        try:
+            booking = self._client.booking(booking_id)
+        except NotAllowed:
+            with lock:
+                found.hidden.add(booking_id)
+                found.unread.discard(booking_id)
+        except SourceUnavailable:
+            with lock:
+                found._failures_in_a_row += 1
+        except SourceError as error:
+            with lock:
+                found._refused = error
+        else:
+            with lock:
+                found.bookings[booking_id] = booking
+                found.unread.discard(booking_id)
+                found._failures_in_a_row = 0
+
+    def _add_operators(
+        self, bookings: Sequence[dict[str, Any]], first: dt.datetime, last: dt.datetime
+    ) -> list[str]:
+        """Operators of MRI scans, which the query of all bookings cannot ask for."""
+        scans = [b for b in bookings if b.get("biskitType") == _OPERATOR_TYPE]
+        if not scans or not self._wants_operator:
+            return []
+        names = self._resources if self.filters_by_name else ()
+        try:
+            rows = self._client.bookings(
+                first, last, names, [f"{_OPERATOR}.name"], booking_type=_OPERATOR_TYPE
+            )
+        except (NotUnderstood, NotAllowed):
+            return [f"the operators of {_OPERATOR_TYPE} bookings cannot be read"]
+        shaped = map(in_one_shape, rows)
+        operators = {str(row.get("id")): text_at(row, f"{_OPERATOR}.name") for row in shaped}
+        for booking in scans:
+            name = operators.get(str(booking.get("id")), "")
+            booking["operator"] = name
+            booking["properties"][_OPERATOR] = {"name": name}
+        return []
+
+
+def _named_several_times(rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    seen: set[str] = set()
+    several: set[str] = set()
+    for row in rows:
+        booking_id = str(row.get("id", ""))
+        (several if booking_id in seen else seen).add(booking_id)
+    return several
+
+
+def _without_range(detail: Mapping[str, Any]) -> dict[str, Any]:
+    inner = detail.get("properties")
+    kept = {k: v for k, v in detail.items() if k not in ("dateRange", "properties")}
+    if isinstance(inner, Mapping):
+        hidden = ("dateRange", "formattedName")
+        kept["properties"] = {k: v for k, v in inner.items() if k not in hidden}
+    return kept
