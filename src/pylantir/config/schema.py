@@ -7,35 +7,86 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from pylantir.config.values import (
-    AETitle,
-    CharacterSet,
-    Count,
-    DatabasePath,
-    Days,
-    FilePath,
-    Flag,
-    Host,
-    Modality,
-    Name,
-    Port,
-    Protocol,
-    Seconds,
-    Site,
-    Status,
-    TimeOfDay,
-    TimeZone,
-)
+from pylantir import clock
 
-EDITOR_KEY = "$schema"
-"""Where editors look for the JSON Schema of a file; a comment to us."""
+_STATUSES = {
+    "SCHEDULED": "SCHEDULED",
+    "ARRIVED": "ARRIVED",
+    "READY": "READY",
+    "IN_PROGRESS": "IN_PROGRESS",
+    "IN PROGRESS": "IN_PROGRESS",
+    "STARTED": "IN_PROGRESS",
+    "COMPLETED": "COMPLETED",
+    "DISCONTINUED": "DISCONTINUED",
+    "CANCELLED": "CANCELLED",
+    "CANCELED": "CANCELLED",
+}
 
 
-def is_comment(key: object) -> bool:
-    """Whether a key of the file is there for people and editors only."""
-    return str(key).startswith("_") or key == EDITOR_KEY
+def _ae_title(value: str) -> str:
+    title = value.strip()
+    if not 1 <= len(title) <= 16 or not (title.isascii() and title.isprintable()) or "\\" in title:
+        raise ValueError("expected 1 to 16 printable ASCII characters without backslash")
+    return title
+
+
+def _status(value: str) -> str:
+    known = _STATUSES.get(value.strip().upper())
+    if known is None:
+        raise ValueError("expected one of " + ", ".join(dict.fromkeys(_STATUSES.values())))
+    return known
+
+
+def _flag(value: Any) -> Any:
+    """The published files write flags as text."""
+    if isinstance(value, str) and value.strip().lower() in ("true", "false", "0", "1", "yes", "no"):
+        return value.strip().lower() in ("true", "1", "yes")
+    return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        clock.zone(value)
+    except KeyError:
+        raise ValueError("expected an IANA time zone such as America/Edmonton") from None
+    return value
+
+
+def _character_set(value: str) -> str:
+    from pydicom.charset import python_encoding
+
+    for term in value.split("\\"):
+        if term.strip() not in python_encoding:
+            raise ValueError('expected a DICOM Specific Character Set such as "ISO_IR 100"')
+    return value
+
+
+def _not_a_placeholder(value: str) -> str:
+    if value.startswith("/path/to/"):
+        raise ValueError("this is the placeholder of the example; expected a path of this machine")
+    if not value.strip():
+        raise ValueError("expected a file path or a database URL")
+    return value
+
+
+def _seconds(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e7:
+        raise ValueError("expected seconds > 0")
+    return value
+
+
+AETitle = Annotated[str, AfterValidator(_ae_title)]
+Status = Annotated[str, AfterValidator(_status)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+CharacterSet = Annotated[str, AfterValidator(_character_set)]
+DatabasePath = Annotated[str, AfterValidator(_not_a_placeholder)]
+Days = Annotated[int, Field(ge=0, le=36500, strict=True)]
+Hour = Annotated[int, Field(ge=0, le=23, strict=True)]
+Minute = Annotated[int, Field(ge=0, le=59, strict=True)]
+TimeOfDay = tuple[Hour, Minute]
 
 
 class _Model(BaseModel):
@@ -44,8 +95,9 @@ class _Model(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_comments(cls, data: Any) -> Any:
+        """Keys that begin with an underscore are comments."""
         if isinstance(data, Mapping):
-            return {k: v for k, v in data.items() if not is_comment(k)}
+            return {k: v for k, v in data.items() if not str(k).startswith("_")}
         return data
 
 
@@ -55,7 +107,7 @@ class Timeouts(_Model):
     acse_s: Seconds = Field(30.0, description="for an association request or its answer")
     dimse_s: Seconds = Field(30.0, description="for the rest of a message that has begun")
     network_s: Seconds = Field(
-        60.0, description="without any traffic, before an idle association is aborted"
+        600.0, description="without any traffic, before an idle association is aborted"
     )
 
 
@@ -77,14 +129,14 @@ class ScannerProfile(_Model):
     """What holds for one scanner, by its calling AE title."""
 
     ae_title: AETitle = Field(description="calling AE title of the scanner")
-    modalities: tuple[Modality, ...] = Field((), description="modalities it sees; all when empty")
+    modalities: tuple[str, ...] = Field((), description="modalities it sees; all when empty")
     stations: tuple[AETitle, ...] = Field(
         (), description="scheduled station AE titles it sees; all when empty"
     )
     statuses: tuple[Status, ...] = Field((), description="statuses it sees; all when empty")
     days_back: Days | None = Field(None, description="as days_back, for this scanner")
     days_ahead: Days | None = Field(None, description="as days_ahead, for this scanner")
-    max_answers: Count | None = Field(
+    max_answers: Annotated[int, Field(ge=1, strict=True)] | None = Field(
         None, description="as max_answers, for this scanner"
     )
     response_character_set: CharacterSet | None = Field(
@@ -101,8 +153,8 @@ class ScannerProfile(_Model):
 class DataSource(_Model):
     """Where bookings come from."""
 
-    name: Name = Field(description="unique name; owner of its items")
-    type: Name = Field(description="redcap, redcap_concussion, calpendo, csv, ...")
+    name: str = Field(min_length=1, description="unique name; owner of its items")
+    type: str = Field(min_length=1, description="redcap, redcap_concussion, calpendo, csv, ...")
     enabled: Flag = Field(True, description="false leaves the source out")
     sync_interval: Seconds = Field(60.0, description="seconds between two fetches")
     operation_interval: OperationInterval = Field(
@@ -121,8 +173,8 @@ class DataSource(_Model):
 class ApiSettings(_Model):
     """The REST API."""
 
-    host: Host = Field("127.0.0.1", description="address to listen on")
-    port: Port = Field(8000, description="port")
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: Annotated[int, Field(ge=0, le=65535, strict=True)] = Field(8000, description="port")
     cors_allowed_origins: tuple[str, ...] = Field((), description="origins of browser clients")
     cors_allow_credentials: Flag = Field(False, description="allow credentials in CORS requests")
     cors_allow_methods: tuple[str, ...] = Field(
@@ -134,7 +186,7 @@ class ApiSettings(_Model):
 class LogSettings(_Model):
     """The log file; the terminal is always written."""
 
-    file: FilePath | None = Field(None, description="path; none when absent")
+    file: str | None = Field(None, description="path; none when absent")
     max_bytes: Annotated[int, Field(ge=1000, strict=True)] = Field(
         10_000_000, description="size at which it is rotated"
     )
@@ -150,15 +202,15 @@ class Config(_Model):
     users_db_path: DatabasePath | None = Field(None, description="database of REST accounts")
     db_echo: Flag = Field(False, description="log every SQL statement; on invented data only")
     ae_title: AETitle = Field("MWL_SERVER", description="AE title of the server")
-    ip: Host = Field("0.0.0.0", description="address to listen on")  # noqa: S104 - as published
-    port: Port = Field(
+    ip: str = Field("0.0.0.0", description="address to listen on")  # noqa: S104 - as published
+    port: Annotated[int, Field(ge=0, le=65535, strict=True)] = Field(
         4242, description="port to listen on; 0 takes any free one"
     )
     allowed_aet: tuple[AETitle, ...] = Field(
         (), description="calling AE titles that may connect; EVERY one when empty"
     )
     scanners: tuple[ScannerProfile, ...] = Field((), description="settings of single scanners")
-    maximum_associations: Count = Field(
+    maximum_associations: Annotated[int, Field(ge=1, strict=True)] = Field(
         500, description="associations at the same time"
     )
     timeouts: Timeouts = Field(Timeouts(), description="how long the server waits for a peer")
@@ -172,20 +224,20 @@ class Config(_Model):
     days_ahead: Days | None = Field(
         None, description="days after today that a query without a date sees; all when absent"
     )
-    max_answers: Count | None = Field(
+    max_answers: Annotated[int, Field(ge=1, strict=True)] | None = Field(
         None, description="items in one answer; all when absent"
     )
     response_character_set: CharacterSet | None = Field(
         None, description="preferred character set of answers; the request's own when absent"
     )
-    timezone: TimeZone | None = Field(
+    timezone: Annotated[str, AfterValidator(_time_zone)] | None = Field(
         None, description="IANA zone of the scanner room; this machine's own when absent"
     )
     default_station_ae_title: AETitle | None = Field(
         None, description="station of items that name none; open to every scanner when absent"
     )
-    site: Site | None = Field(None, description="site id; part of identifiers made here")
-    protocol: Protocol = Field(
+    site: str | None = Field(None, description="site id; part of identifiers made here")
+    protocol: dict[str, str] | str | None = Field(
         None, description="protocol name by site id; `mapping` names the coding scheme"
     )
     data_sources: tuple[DataSource, ...] = Field((), description="where bookings come from")
