@@ -279,10 +279,13 @@ class RedcapClient:
     def _check(self, response: requests.Response, *_: Any, **__: Any) -> Answer:
         """Response hook: only the answer of an API passes."""
         if self.server_time is None:
-            with contextlib.suppress(TypeError, ValueError):
-                told = parsedate_to_datetime(response.headers.get("Date", ""))
-                self.server_time = told if told.tzinfo else told.replace(tzinfo=dt.UTC)
+            self._note_time(response)
         return checked(response, self.scrubbed)
+
+    def _note_time(self, response: requests.Response) -> None:
+        with contextlib.suppress(TypeError, ValueError):
+            told = parsedate_to_datetime(response.headers.get("Date", ""))
+            self.server_time = told if told.tzinfo else told.replace(tzinfo=dt.UTC)
 
     def scrubbed(self, message: str) -> str:
         """A message without the token, in any case."""
