@@ -7,12 +7,13 @@ not be the same, and nothing the scanner said is lost.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pynetdicom.dsutils import decode as decode_data_set
 
 from pylantir import clock
@@ -23,13 +24,22 @@ from pylantir.dicom.mpps_rules import STATUS, Violation
 from pylantir.worklist.status import StepStatus
 from pylantir.worklist.step import PerformedProcedureStep
 from pylantir.worklist.steps import references_in
-from pylantir.worklist.values import Code, uid
+from pylantir.worklist.values import Code, decimal, uid
 
 Attributes = dict[str, Any]
 """A data set as DICOM JSON: eight hexadecimal digits of the tag to its VR and values."""
 
 _CHARACTER_SET = 0x0008_0005
-_CHECKED = {"DA": clock.parse_date, "TM": clock.parse_time, "UI": uid}
+_UNREADABLE = (BytesLengthException, NotImplementedError)
+"""What pydicom raises for numbers of the wrong length and for VRs it does not know."""
+
+_CHECKED: dict[str, Callable[[str], object]] = {
+    "DA": clock.parse_date,
+    "TM": clock.parse_time,
+    "UI": uid,
+    "DS": decimal,
+    "IS": int,
+}
 """Values that a wrong form makes useless; over-long texts are kept as they came."""
 
 
@@ -75,7 +85,7 @@ def _settle(ds: Dataset) -> set[int]:
     for tag in list(ds.keys()):
         try:
             element = ds[tag]
-        except (ValueError, TypeError, KeyError, OverflowError, NotImplementedError):
+        except (ValueError, TypeError, KeyError, OverflowError, *_UNREADABLE):
             invalid.add(int(tag))
             del ds[tag]
             continue
