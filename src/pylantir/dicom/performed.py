@@ -30,6 +30,7 @@ Attributes = dict[str, Any]
 """A data set as DICOM JSON: eight hexadecimal digits of the tag to its VR and values."""
 
 _CHARACTER_SET = 0x0008_0005
+_NUMBERS = ("DS", "IS")
 _UNREADABLE = (BytesLengthException, NotImplementedError)
 """What pydicom raises for numbers of the wrong length and for VRs it does not know."""
 
@@ -94,6 +95,8 @@ def _settle(ds: Dataset) -> set[int]:
                 invalid.add(int(tag))
         elif not _is_usable(element):
             invalid.add(int(tag))
+            if element.VR in _NUMBERS:
+                del ds[tag]  # as DICOM JSON it would have to be a number
     return invalid
 
 
