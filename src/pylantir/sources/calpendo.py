@@ -281,8 +281,8 @@ class CalpendoSource(Source):
         station = longest_prefix(self._config.resource_station_mapping, resource)
         if station:
             values.setdefault("scheduled_station_ae_title", station)
-        if _fits("station_name", resource):
-            values.setdefault("station_name", resource)
+        if _fits("scheduled_station_name", resource):
+            values.setdefault("scheduled_station_name", resource)
         return values
 
     # Confirming ----------------------------------------------------------------------------
@@ -293,9 +293,8 @@ class CalpendoSource(Source):
         details = self._reader.details(parents.values())
         there = set()
         for key, parent in parents.items():
-            if parent in details.hidden or parent in details.unread:
-                there.add(key)
-            elif key == parent and self._is_there(details.bookings[parent]):
+            unseen = parent in details.hidden or parent in details.unread
+            if unseen or (key == parent and self._is_there(details.bookings[parent])):
                 there.add(key)
         return frozenset(there)
 

@@ -1,0 +1,410 @@
+"""Asking Calpendo over real HTTP: what is an answer, what is a failure, and how it is said."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from tests.standins.calpendo import CalpendoStandIn
+from tests.standins.calpendo_samples import probe
+from tests.standins.clock import VirtualClock
+
+from pylantir.errors import SourceError, SourceRefused, SourceUnavailable
+from pylantir.sources.calpendo_client import CalpendoClient, NotAllowed, NotUnderstood
+
+DAY = dt.datetime(2026, 3, 2)
+NEXT = DAY + dt.timedelta(days=1)
+
+
+@pytest.fixture
+def server() -> Iterator[CalpendoStandIn]:
+    clock = VirtualClock("America/Edmonton", dt.datetime(2026, 3, 2, 8), frozen=True)
+    with CalpendoStandIn(clock=clock) as stand_in:
+        probe(stand_in.bookings, DAY.date())
+        yield stand_in
+
+
+def client(server: CalpendoStandIn, **how: Any) -> CalpendoClient:
+    name, password = server.auth
+    verify = how.pop("verify", True)
+    path = how.pop("api_path", server.api_path)
+    user, secret = how.pop("user", name), how.pop("password", password)
+    how.setdefault("request_timeout_s", 5.0)
+    return CalpendoClient(server.base_url, path, user, secret, verify, **how)
+
+
+def ask(server: CalpendoStandIn, **how: Any) -> list[dict[str, Any]]:
+    asking = client(server, **how)
+    try:
+        return asking.bookings(DAY, NEXT, ["3T Diagnostic"])
+    finally:
+        asking.close()
+
+
+def refused(server: CalpendoStandIn, kind: type[SourceError], **how: Any) -> str:
+    with pytest.raises(kind) as caught:
+        ask(server, **how)
+    told = str(caught.value)
+    assert server.account.password not in told
+    assert "3T" not in told
+    assert "127.0.0.1" not in told
+    return told
+
+
+def test_the_status_is_never_part_of_the_query_so_that_cancellations_are_seen(
+    server: CalpendoStandIn,
+) -> None:
+    rows = client(server).bookings(DAY, NEXT, ["3T Diagnostic"], ["status", "resource.name"])
+    assert [row["status"] for row in rows] == ["Approved", "Cancelled", "Denied"]
+    (asked,) = server.journal.of("query")
+    assert "status" not in asked.path
+
+
+def test_the_resources_stand_last_in_an_or(server: CalpendoStandIn) -> None:
+    rows = client(server).bookings(DAY, NEXT, ["3T Diagnostic", "9.4T Animal"])
+    assert len(rows) == 4
+    (asked,) = server.journal.of("query")
+    assert asked.path.endswith(
+        "/OR/resource.name/EQ/3T%20Diagnostic/resource.name/EQ/9.4T%20Animal"
+    )
+
+
+def test_a_slash_in_a_name_is_no_separator(server: CalpendoStandIn) -> None:
+    (row,) = client(server).bookings(DAY, NEXT, ["PET/MR"], ["resource.name"])
+    assert row["resource.name"] == "PET/MR"
+
+
+@pytest.mark.parametrize(("version", "root"), [(10, "/webdav"), (11, "/api")])
+def test_both_roots_of_the_api_can_be_asked(version: int, root: str) -> None:
+    with CalpendoStandIn(version=version) as server:
+        probe(server.bookings, DAY.date())
+        assert len(ask(server, api_path=root)) == 3
+
+
+@pytest.mark.parametrize("dead_root", ["404", "spa"])
+def test_the_other_root_is_a_failure_that_names_the_setting(dead_root: str) -> None:
+    with CalpendoStandIn(version=11, dead_root=dead_root) as server:
+        assert "api_path" in refused(server, SourceUnavailable, api_path="/webdav")
+
+
+@pytest.mark.parametrize("page", ["login", "maintenance", "ban"])
+def test_a_page_with_status_200_is_no_list(server: CalpendoStandIn, page: str) -> None:
+    server.fault("query", html=page)
+    assert "text/html instead of JSON" in refused(server, SourceUnavailable)
+
+
+def test_xml_is_said_to_be_xml() -> None:
+    with CalpendoStandIn(answer_format="xml") as server:
+        assert "xml instead of JSON" in refused(server, SourceUnavailable)
+
+
+def test_a_redirect_is_not_followed(server: CalpendoStandIn) -> None:
+    server.fault("query", redirect="/login")
+    assert "HTTP 302" in refused(server, SourceRefused)
+    assert server.journal.count("page") == 0
+
+
+def test_a_wrong_password_is_refused_and_asked_once(server: CalpendoStandIn) -> None:
+    told = refused(server, SourceRefused, password="wrong")
+    assert "HTTP 401" in told
+    assert "CALPENDO_PASSWORD" in told
+    assert server.journal.count() == 1
+
+
+def test_messages_name_the_variables_of_this_source(server: CalpendoStandIn) -> None:
+    told = refused(server, SourceRefused, password="wrong", account_from="A_USER and A_PASSWORD")
+    assert "A_USER and A_PASSWORD" in told
+
+
+def test_a_password_of_any_alphabet_is_sent(server: CalpendoStandIn) -> None:
+    server.account.password = "pässwörd-秘密"
+    assert len(ask(server)) == 3
+
+
+def test_a_type_that_we_may_not_see_is_refused(server: CalpendoStandIn) -> None:
+    server.account.forbidden_types.add("Calpendo.Booking")
+    assert "HTTP 403" in refused(server, NotAllowed)
+
+
+def test_a_property_that_is_not_known_is_not_understood(server: CalpendoStandIn) -> None:
+    with pytest.raises(NotUnderstood):
+        client(server).bookings(DAY, NEXT, ["3T Diagnostic"], ["colour"])
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_server_error_is_tried_once_more(server: CalpendoStandIn, status: int) -> None:
+    server.fault("query", status=status, times=1)
+    assert len(ask(server)) == 3
+    server.fault("query", status=status)
+    assert f"HTTP {status}" in refused(server, SourceUnavailable)
+    assert server.journal.count() == 4
+
+
+def test_a_server_error_that_carries_a_list_is_an_error(server: CalpendoStandIn) -> None:
+    server.fault("query", status=500, keep_body=True)
+    refused(server, SourceUnavailable)
+
+
+def test_whoever_asks_us_to_wait_is_left_alone(server: CalpendoStandIn) -> None:
+    server.fault("query", retry_after="120", times=1)
+    asking = client(server)
+    for words in ("HTTP 429", "asked us to wait"):
+        with pytest.raises(SourceUnavailable, match=words):
+            asking.bookings(DAY, NEXT, ["3T Diagnostic"])
+    assert server.journal.count() == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"error":"no"}',
+        "{}",
+        "[]",
+        "null",
+        "",
+        '{"biskits":null}',
+        '{"biskits":[1]}',
+        '"x"',
+        '{"biskits":[],"biskits":[]}',
+        '{"biskits":[{"id":NaN}]}',
+        '{"biskits":[{"id":1}',
+        "[" * 9999,
+    ],
+    ids=lambda body: body[:24] or "nothing",
+)
+def test_what_is_no_list_of_bookings_is_a_failure(server: CalpendoStandIn, body: str) -> None:
+    server.fault("query", body=body)
+    refused(server, SourceUnavailable)
+
+
+def test_the_servers_own_words_are_passed_on_without_the_password(server: CalpendoStandIn) -> None:
+    server.fault("query", body=f'{{"error":"bad {server.account.password}"}}')
+    assert "bad ***" in refused(server, SourceUnavailable)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"prefix": "<b>Warning</b>: mysql"},
+        {"truncate_after": 20},
+        {"truncate_after": 20, "chunked": True},
+        {"cut": "close"},
+        {"cut": "reset"},
+        {"length_error": 10},
+        {"length_error": -10},
+        {"gzip_garbage": True},
+    ],
+    ids=str,
+)
+def test_a_spoilt_answer_is_tried_once_more_and_then_a_failure(
+    server: CalpendoStandIn, fault: dict[str, Any]
+) -> None:
+    server.fault("query", **fault, times=1)
+    assert len(ask(server)) == 3
+    server.faults.clear()
+    server.fault("query", **fault)
+    refused(server, SourceUnavailable)
+
+
+def test_a_booking_that_is_gone_is_nothing(server: CalpendoStandIn) -> None:
+    assert client(server).booking("1") == {}
+
+
+@pytest.mark.parametrize("body", ["null", "[]", '{"error":"no"}', '{"id":7}'])
+def test_what_is_not_the_booking_is_a_failure(server: CalpendoStandIn, body: str) -> None:
+    server.fault("detail", body=body)
+    with pytest.raises(SourceUnavailable, match="something else than the booking"):
+        client(server).booking("300004157686785")
+
+
+def test_a_page_in_place_of_a_booking_is_a_failure(server: CalpendoStandIn) -> None:
+    server.fault("detail", html="login")
+    with pytest.raises(SourceUnavailable, match="text/html"):
+        client(server).booking("300004157686785")
+
+
+# --- Time ---
+
+
+@pytest.mark.parametrize(
+    "fault", [{"hang": True}, {"drip_s": 0.05}, {"drip_s": 0.05, "chunked": True}], ids=str
+)
+def test_a_slow_answer_ends_by_the_deadline_and_is_not_asked_again(
+    server: CalpendoStandIn, fault: dict[str, Any]
+) -> None:
+    server.fault("query", **fault)
+    began = time.monotonic()
+    told = refused(server, SourceUnavailable, request_timeout_s=0.4)
+    assert time.monotonic() - began < 2
+    assert "within 0.4 s" in told
+    assert server.journal.count() == 1
+
+
+@contextmanager
+def dripping(text: bytes) -> Iterator[str]:
+    """A server that sends the same few bytes for ever, so that no time-out of a socket fires."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        over = threading.Event()
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                while not over.wait(0.05):
+                    try:
+                        connection.sendall(text)
+                    except OSError:
+                        return
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        over.set()
+        thread.join(2)
+
+
+def test_headers_that_never_end_end_by_the_deadline() -> None:
+    with dripping(b"H") as url:
+        asking = CalpendoClient(url, "/api", "u", "p", request_timeout_s=0.4)
+        began = time.monotonic()
+        with pytest.raises(SourceUnavailable, match=r"within 0\.4 s"):
+            asking.bookings(DAY, NEXT, ["3T"])
+        assert time.monotonic() - began < 2
+
+
+def test_a_deadline_that_is_over_does_not_harm_the_next_request(server: CalpendoStandIn) -> None:
+    asking = client(server, request_timeout_s=0.4)
+    assert len(asking.bookings(DAY, NEXT, ["3T Diagnostic"])) == 3
+    threading.Event().wait(0.6)
+    assert len(asking.bookings(DAY, NEXT, ["3T Diagnostic"])) == 3
+
+
+def test_connections_are_kept_and_closed(server: CalpendoStandIn) -> None:
+    asking = client(server)
+    for _ in range(3):
+        asking.booking("1")
+    assert len(asking._idle) == 1
+    asking.close()
+    assert asking._idle == []
+
+
+def test_nobody_there_is_said_without_the_address() -> None:
+    asking = CalpendoClient("http://127.0.0.1:9", "/api", "u", "p")
+    with pytest.raises(SourceUnavailable) as caught:
+        asking.bookings(DAY, NEXT, ["3T"])
+    assert "cannot be reached" in str(caught.value)
+    assert "127.0.0.1" not in str(caught.value)
+
+
+# --- TLS ---
+
+
+@contextmanager
+def secure(tmp_path: Path, *names: str, **when: Any) -> Iterator[tuple[CalpendoStandIn, str]]:
+    """A server with a certificate of a private authority, and the file of that authority."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*(names or ("127.0.0.1",)), **when).configure_cert(context)
+    path = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(str(path))
+    with CalpendoStandIn(ssl_context=context) as server:
+        probe(server.bookings, DAY.date())
+        yield server, str(path)
+
+
+def test_a_private_authority_works_through_ca_bundle(tmp_path: Path) -> None:
+    with secure(tmp_path) as (server, bundle):
+        assert len(ask(server, verify=bundle)) == 3
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    with secure(tmp_path) as (server, _):
+        told = refused(server, SourceUnavailable)
+    assert "certificate is not trusted" in told
+    assert "set ca_bundle" in told
+    assert "issuer" in told or "self-signed" in told
+
+
+def test_a_self_signed_certificate_is_named_as_such(tmp_path: Path) -> None:
+    with secure(tmp_path) as (server, _):
+        server.ssl_context = self_signed(tmp_path)
+        told = refused(server, SourceUnavailable)
+    assert "self-signed certificate" in told
+
+
+def self_signed(tmp_path: Path) -> ssl.SSLContext:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "self.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(str(path))
+    return context
+
+
+def test_a_certificate_of_another_host_says_so(tmp_path: Path) -> None:
+    with secure(tmp_path, "other.example.org") as (server, bundle):
+        with pytest.raises(SourceUnavailable, match="mismatch") as caught:
+            ask(server, verify=bundle)
+    assert "ca_bundle" not in str(caught.value)
+
+
+def test_an_expired_certificate_says_so(tmp_path: Path) -> None:
+    over = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    with secure(tmp_path, not_after=over) as (server, bundle):
+        with pytest.raises(SourceUnavailable, match="expired"):
+            ask(server, verify=bundle)
+
+
+def test_https_to_a_plain_server_says_that_there_is_no_secure_connection() -> None:
+    with CalpendoStandIn() as server:
+        asking = CalpendoClient(server.url.replace("http:", "https:"), "/api", "u", "p")
+        with pytest.raises(SourceUnavailable, match="secure connection"):
+            asking.bookings(DAY, NEXT, ["3T"])
+
+
+def test_a_bundle_that_vanished_is_a_failure_that_names_it(tmp_path: Path) -> None:
+    with secure(tmp_path) as (server, bundle):
+        Path(bundle).unlink()
+        with pytest.raises(SourceUnavailable, match="ca_bundle cannot be used"):
+            ask(server, verify=bundle)
+
+
+def test_no_request_and_no_log_holds_the_password(
+    server: CalpendoStandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.account.password = "hunter2-hunter2"
+    with caplog.at_level(logging.DEBUG):
+        ask(server)
+        server.fault("*", status=500)
+        refused(server, SourceUnavailable)
+    assert "hunter2" not in caplog.text
+    assert server.journal.secrets_in_urls() == []
