@@ -166,7 +166,7 @@ class MppsScp:
 
     def _set(self, event: Event, scanner: Scanner) -> Answer:
         _require_class(event, MPPS)
-        sop_instance_uid = str(_request(event).RequestedSOPInstanceUID or "")
+        sop_instance_uid = _instance_uid(_request(event).RequestedSOPInstanceUID)
         ds, violations = _read(_request(event).ModificationList, event)
         violations += check_set(ds)
         answer: list[Dataset | int] = []
@@ -190,18 +190,18 @@ class MppsScp:
 
     def _get(self, event: Event, scanner: Scanner) -> Answer:
         _require_class(event, MPPS_RETRIEVE)
-        sop_instance_uid = str(_request(event).RequestedSOPInstanceUID or "")
+        sop_instance_uid = _instance_uid(_request(event).RequestedSOPInstanceUID)
         try:
             step = self._steps.get(sop_instance_uid).step
         except NotFound as error:
             raise Refusal(answers.NO_SUCH_SOP_INSTANCE, str(error)) from None
+        log.info("N-GET from %s: %s", scanner.ae_title, sop_instance_uid)
         wanted = [f"{t:08X}" for t in _tags(_request(event).AttributeIdentifierList)]
         if not wanted:
             return answers.SUCCESS, as_data_set(step.attributes)
         found = {tag: step.attributes[tag] for tag in wanted if tag in step.attributes}
         missing = [int(tag, 16) for tag in wanted if tag not in found and tag != "00080005"]
         code = answers.OPTIONAL_NOT_SUPPORTED if missing else answers.SUCCESS
-        log.info("N-GET from %s: %s", scanner.ae_title, sop_instance_uid)
         return answers.status(code, attributes=missing), as_data_set(found) if found else None
 
 
