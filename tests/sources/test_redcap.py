@@ -5,106 +5,24 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.sources.redcap_site import START, Site, redcap_site, use
 from tests.standins.clock import VirtualClock
-from tests.standins.redcap import RedcapStandIn
-from tests.standins.redcap_data import Project, RowKey
+from tests.standins.redcap_data import RowKey
 from tests.standins.redcap_samples import empty_project, generate, sample_project, scan_key
 
-from pylantir.clock import SiteClock
 from pylantir.errors import ConfigurationError, SourceError, SourceRefused, SourceUnavailable
-from pylantir.sources import make_source
-from pylantir.sources.base import SourceSettings
-from pylantir.sync import Synchronizer, SyncReport
-from pylantir.worklist.database import Database
-from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.outbox import PerformedReport
-from pylantir.worklist.query import WorklistQuery
-from pylantir.worklist.schema import prepare
 from pylantir.worklist.status import ItemStatus
-from pylantir.worklist.store import ItemStore
-
-ZONE = "America/Edmonton"
-START = dt.datetime(2026, 3, 2, 8)
-SEED_MAPPING = {
-    "study_id": "study_id",
-    "instrument": "redcap_repeat_instrument",
-    "session_id": "mri_instance",
-    "family_id": "family_id",
-    "youth_dob_y": "youth_dob_y",
-    "t1_date": "t1_date",
-    "demo_sex": "demo_sex",
-    "scheduled_date": "mri_date",
-    "scheduled_time": "mri_time",
-    "mri_wt_lbs": "patient_weight_lb",
-    "referring_physician": "referring_physician_name",
-    "status": "performed_procedure_step_status",
-}
-
-
-@dataclass
-class Site:
-    server: RedcapStandIn
-    project: Project
-    database: Database
-    config: dict[str, Any] = field(default_factory=dict)
-    mapping: dict[str, Any] = field(default_factory=lambda: dict(SEED_MAPPING))
-    source_type: str = "redcap"
-    _sync: Synchronizer | None = None
-
-    @property
-    def environ(self) -> dict[str, str]:
-        return {"REDCAP_API_URL": self.server.api_url, "REDCAP_API_TOKEN": self.project.token}
-
-    def synchronizer(self, **environ: str) -> Synchronizer:
-        clock = SiteClock(ZONE, self.server.clock.now)
-        settings = SourceSettings(
-            name="rc",
-            config={"site_id": "792", "server_timezone": ZONE, **self.config},
-            field_mapping=self.mapping,
-            protocol={"792": "BRAIN_MRI_3T", "mapping": "GEHC"},
-            environ=environ or self.environ,
-            clock=clock,
-        )
-        source = make_source(self.source_type, settings)
-        return Synchronizer("rc", source, self.database, clock)
-
-    def sync(self, **how: Any) -> SyncReport:
-        self._sync = self._sync or self.synchronizer()
-        return self._sync.run_once(**how)
-
-    def restart(self) -> None:
-        self._sync = None
-
-    def items(self) -> dict[str, WorklistItem]:
-        found = ItemStore(self.database).find(WorklistQuery())
-        return {item.source_record_id: item for item in found}
-
-    def scheduled(self) -> list[str]:
-        return sorted(k for k, i in self.items().items() if i.status is ItemStatus.SCHEDULED)
-
-    def later(self, **delta: float) -> None:
-        self.server.clock.advance(dt.timedelta(**delta).total_seconds())
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    database = Database(str(tmp_path / "worklist.db"))
-    prepare(database, now=dt.datetime(2026, 3, 2, tzinfo=dt.UTC))
-    with RedcapStandIn(clock=VirtualClock(ZONE, START, frozen=True), per_minute=None) as server:
-        project = server.add_project(sample_project())
-        yield Site(server, project, database)
-    database.close()
-
-
-def use(site: Site, project: Project) -> Project:
-    site.server.projects.clear()
-    site.project = site.server.add_project(project)
-    return site.project
+    with redcap_site(tmp_path) as site:
+        yield site
 
 
 # --- What a booking becomes ---
@@ -307,19 +225,6 @@ def test_an_unknown_zone_of_the_server_loses_no_edit(site: Site, zone: str) -> N
     site.project.put("1", {"mri_time": "16:00"}, scan_key(site.project, session=1))
     site.sync()
     assert site.items()["1/t1_arm_1/mri/1"].start.hour == 16
-
-
-def test_the_hour_that_happens_twice_in_autumn_loses_no_edit(site: Site) -> None:
-    project = use(site, sample_project())
-    site.server.clock.set(dt.datetime(2025, 11, 2, 7, 30, tzinfo=dt.UTC))  # 01:30, first time
-    key = scan_key(project, session=1)
-    project.put("1", {"mri_date": "2025-11-03", "mri_time": "09:00"}, key)
-    site.sync()
-    site.later(minutes=65)  # 01:35, second time
-    project.put("1", {"mri_time": "10:00"}, key)
-    site.later(minutes=5)
-    site.sync()
-    assert site.items()["1/t1_arm_1/mri/1"].start.hour == 10
 
 
 # --- A bad week ---
