@@ -371,17 +371,21 @@ def self_signed(tmp_path: Path) -> ssl.SSLContext:
 
 
 def test_a_certificate_of_another_host_says_so(tmp_path: Path) -> None:
-    with secure(tmp_path, "other.example.org") as (server, bundle):
-        with pytest.raises(SourceUnavailable, match="mismatch") as caught:
-            ask(server, verify=bundle)
+    with (
+        secure(tmp_path, "other.example.org") as (server, bundle),
+        pytest.raises(SourceUnavailable, match="mismatch") as caught,
+    ):
+        ask(server, verify=bundle)
     assert "ca_bundle" not in str(caught.value)
 
 
 def test_an_expired_certificate_says_so(tmp_path: Path) -> None:
     over = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-    with secure(tmp_path, not_after=over) as (server, bundle):
-        with pytest.raises(SourceUnavailable, match="expired"):
-            ask(server, verify=bundle)
+    with (
+        secure(tmp_path, not_after=over) as (server, bundle),
+        pytest.raises(SourceUnavailable, match="expired"),
+    ):
+        ask(server, verify=bundle)
 
 
 def test_https_to_a_plain_server_says_that_there_is_no_secure_connection() -> None:
