@@ -157,7 +157,8 @@ class RedcapSource(Source):
                 f"the project no longer has the field {', '.join(gone)}; correct field_mapping, "
                 "or restart pylantir to go on without"
             )
-        self._asked = frozenset(fields)
+        # The record id's own name may change: the first field of a project holds it.
+        self._asked = frozenset(fields) - {layout.record_id_field}
         at_once = self._config.chunk_size
         vain = sorted(self._written_fields() - dictionary.names - _PSEUDO_FIELDS)
         notes = (f"the project has no field {', '.join(vain)}, see field_mapping",) if vain else ()

@@ -16,6 +16,8 @@ from pylantir.sources.redcap_dictionary import Dictionary
 from pylantir.sources.redcap_records import Layout
 from pylantir.sources.redcap_settings import RedcapSettings
 
+_SHOWN = 12
+
 
 def read_layout(config: RedcapSettings, mapping: FieldMapping, client: RedcapClient) -> Layout:
     """The layout of the project.
@@ -69,9 +71,9 @@ def _require_field(dictionary: Dictionary, name: str, meaning: str, setting: str
 def _require_known(named: Collection[str], known: Collection[str], what: str, setting: str) -> None:
     unknown = sorted(set(named) - set(known))
     if unknown:
-        near = _nearest(unknown[0], known)
+        there = ", ".join(sorted(known)[:_SHOWN]) or "none"
         raise SourceUnavailable(
-            f"the project has no {what} {unknown[0]!r}; correct {setting}{near}"
+            f"the project has no {what} {unknown[0]!r}; correct {setting} (it has {there})"
         )
 
 
