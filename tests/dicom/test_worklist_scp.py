@@ -163,7 +163,7 @@ def book_many(server: Server, number: int = 300) -> None:
     server.items.put([booking(f"{n:03}") for n in range(number)])
 
 
-@pytest.mark.parametrize("cancel_after", [0, 1, 5])
+@pytest.mark.parametrize("cancel_after", [0, 1])
 def test_a_cancelled_query_stops_and_says_so(server: Server, cancel_after: int) -> None:
     book_many(server)
     with server.scanner() as scanner:
