@@ -131,6 +131,7 @@ LONG_TEXTS = (
 def test_a_scanner_that_does_not_read_does_not_hold_the_stop_up(
     make_server: MakeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
+    before = set(threading.enumerate())
     server = make_server()
     texts = dict.fromkeys(LONG_TEXTS, "x" * 10_000)
     server.items.put([booking(str(n), **texts) for n in range(250)])
@@ -141,6 +142,9 @@ def test_a_scanner_that_does_not_read_does_not_hold_the_stop_up(
         assert scanner._answer(WORKLIST).status == 0xFF00
         assert seconds_to_stop(server) < 2
     assert "C-FIND" not in caplog.text  # the answer was still on its way
+    for thread in set(threading.enumerate()) - before:
+        thread.join(2)
+        assert thread.daemon or not thread.is_alive()  # else the process does not end
     scanner.hang_up()
 
 
@@ -158,18 +162,19 @@ def test_the_port_is_free_after_the_stop(make_server: MakeServer) -> None:
 
 
 def test_a_stopped_server_leaves_no_thread_behind(make_server: MakeServer) -> None:
+    """Not even where a scanner takes no notice of its abort and stays connected."""
     before = set(threading.enumerate())
     server = make_server()
     scanners = [server.scanner() for _ in range(3)]
     for scanner in scanners:
         scanner.open()
     server.ae.stop()
-    for scanner in scanners:
-        scanner.hang_up()
     left = set(threading.enumerate()) - before
     for thread in left:
         thread.join(2)
     assert [thread.name for thread in left if thread.is_alive()] == []
+    for scanner in scanners:
+        scanner.hang_up()
 
 
 def test_stopping_twice_or_before_the_start_does_nothing(make_server: MakeServer) -> None:

@@ -77,19 +77,23 @@ def hang_up(server: ThreadedAssociationServer, within_s: float) -> None:
         Longest wait for the peers to take their A-ABORT, in seconds.
     """
     server.shutdown()
+    associations = server.active_associations
     sent = threading.Semaphore(0)
     waiting = 0
-    for association in server.active_associations:
+    for association in associations:
         if association.is_established:
             association.bind(evt.EVT_PDU_SENT, _count_aborts, [sent])
             association.abort(block=False)
             waiting += 1
-        elif association.dul.socket is not None:
-            association.dul.socket.close()  # not yet an association: nothing to abort
     deadline = time.monotonic() + within_s
     for _ in range(waiting):
         if not sent.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            return  # somebody does not read: the socket closes with the process
+            break  # somebody does not read
+    for association in associations:
+        # The library's thread would wait for the peer to hang up, and the process for the thread.
+        association.dul.kill_dul()
+        if association.dul.socket is not None:
+            association.dul.socket.close()
 
 
 def _count_aborts(event: Event, sent: threading.Semaphore) -> None:
