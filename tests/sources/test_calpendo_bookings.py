@@ -113,7 +113,7 @@ def test_a_hidden_value_is_still_an_answer() -> None:
 
 def test_a_person_who_comes_as_a_reference_has_a_name() -> None:
     row = {"Operator.name": {"formattedName": "Jane Smith", "id": 201}}
-    assert text_at(in_one_shape(row), "Operator.name") == "Jane Smith"
+    assert look_up(in_one_shape(row), "Operator.name") == "Jane Smith"
 
 
 # --- Dates ---
