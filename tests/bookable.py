@@ -47,11 +47,14 @@ class BookableSource(Source):
         self.windows: list[BookingWindow] = []
         self.alive: frozenset[str] | Exception | None = None
         self.fetched = threading.Semaphore(0)
-        self.closed = False
+        self.answers = threading.Event()
+        self.answers.set()
+        self.closed = threading.Event()
 
     def fetch(self, window: BookingWindow) -> Batch:
         self.windows.append(window)
         self.fetched.release()
+        self.answers.wait()
         if self.error is not None:
             raise self.error
         cursor = f"cursor {len(self.windows)}"
@@ -68,7 +71,7 @@ class BookableSource(Source):
         return self.alive & frozenset(record_ids)
 
     def close(self) -> None:
-        self.closed = True
+        self.closed.set()
 
 
 def _all_days(window: BookingWindow) -> Scope:

@@ -18,6 +18,7 @@ from pylantir.worklist.database import Database
 from pylantir.worklist.outbox import Outbox, PerformedReport
 from pylantir.worklist.query import WorklistQuery
 from pylantir.worklist.schema import prepare
+from pylantir.worklist.sources import SourceStore
 from pylantir.worklist.status import StepStatus
 from pylantir.worklist.step import PerformedProcedureStep, ScheduledStepReference
 from pylantir.worklist.steps import StepStore
@@ -42,10 +43,13 @@ class Listening(BookableSource):
         super().__init__()
         self.heard: list[PerformedReport] = []
         self.deaf = False
+        self.defect: Exception | None = None
 
     def write_back(self, reports: Sequence[PerformedReport]) -> None:
         if self.deaf:
             raise SourceUnavailable("not now")
+        if self.defect is not None:
+            raise self.defect
         self.heard += reports
 
 
@@ -150,6 +154,19 @@ def test_a_source_that_does_not_take_it_is_asked_again_later(room: Room) -> None
     room.clock.instant += dt.timedelta(minutes=2)
     asked.round()
     assert len(room.source.heard) == 1
+
+
+def test_bookings_go_on_arriving_when_a_defect_keeps_reports_from_leaving(room: Room) -> None:
+    asked = room.poller()
+    asked.round()
+    room.end(room.begin())
+    room.source.defect = ZeroDivisionError("a patient's name")
+    room.source.records.append(booking("42/t1/mri/1"))
+    asked.round()
+    assert len(ItemStore(room.database).find(WorklistQuery())) == 2
+    state = SourceStore(room.database).state("book")
+    assert (state.failures, state.last_error) == (0, "")
+    assert Outbox(room.database).waiting() == {"book": 1}
 
 
 def test_a_report_survives_a_restart(room: Room) -> None:

@@ -48,17 +48,31 @@ def poller(
 
 
 def test_a_poller_asks_again_and_again_until_it_is_stopped(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database,
 ) -> None:
-    monkeypatch.setattr("pylantir.polling._STOP_S", 10.0)  # a busy machine is no slow source
     source = BookableSource()
     source.records = [booking("1")]
     running = poller(database, source)
     running.start()
     assert all(source.fetched.acquire(timeout=10) for _ in range(3))
     running.stop()
-    assert source.closed
+    assert source.closed.wait(timeout=10)
     assert len(ItemStore(database).find(WorklistQuery())) == 1
+
+
+def test_a_source_is_closed_by_its_own_thread_when_its_fetch_is_over_at_last(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pylantir.polling._STOP_S", 0.05)  # nobody waits for the fetch
+    source = BookableSource()
+    source.answers.clear()
+    running = poller(database, source)
+    running.start()
+    assert source.fetched.acquire(timeout=10)
+    running.stop()
+    assert not source.closed.is_set()
+    source.answers.set()
+    assert source.closed.wait(timeout=10)
 
 
 def test_outside_its_hours_a_source_is_asked_once_and_then_left_alone(database: Database) -> None:

@@ -101,10 +101,15 @@ class SourcePoller:
             self._synchronizer.stopping.set()
         if self._thread.is_alive():
             self._thread.join(_STOP_S)
-        if self._source is not None and not self._thread.is_alive():
-            self._source.close()
 
     def _run(self) -> None:
+        try:
+            self._poll()
+        finally:
+            if self._source is not None:
+                self._source.close()
+
+    def _poll(self) -> None:
         pause = 0.0
         first = True
         while not self._stopping.wait(pause):
@@ -117,7 +122,8 @@ class SourcePoller:
     def round(self) -> float:
         """One round; returns the seconds to wait before the next."""
         try:
-            report = self._sync().run_once()
+            self._succeeded(self._sync().run_once())
+            self._send_reports()
         except (SourceError, ConfigurationError, StoreError) as error:
             return self._failed(error)
         except PylantirError as error:
@@ -125,8 +131,6 @@ class SourcePoller:
         except Exception as error:  # a door: a source's defect must not end its thread
             log.debug("cause", exc_info=True)
             return self._failed(SourceUnavailable(f"defect: {type(error).__name__}"))
-        self._succeeded(report)
-        self._send_reports()
         return self._entry.sync_interval
 
     def _sync(self) -> Synchronizer:
@@ -162,10 +166,13 @@ class SourcePoller:
             return
         try:
             self._source.write_back([each.report for each in waiting])
-        except SourceError as error:
-            box.note_failed(waiting, str(error), now)
+        except Exception as error:  # a door: bookings go on arriving when reports cannot leave
+            why = (
+                str(error) if isinstance(error, SourceError) else f"defect: {type(error).__name__}"
+            )
+            box.note_failed(waiting, why, now)
             if waiting[0].attempts == 0:
-                log.warning("source %s: reports not taken: %s", self._entry.name, error)
+                log.warning("source %s: reports not taken: %s", self._entry.name, why)
             return
         box.note_sent(waiting, now)
         log.info("source %s: %d reports of performed steps sent", self._entry.name, len(waiting))

@@ -9,13 +9,14 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pylantir.errors import InvalidItem, SourceError, ValueProblem
 from pylantir.sources.base import Batch, BookingWindow, RejectedRecord, Source, SourceRecord
 from pylantir.worklist.item import WorklistItem, make_item
+from pylantir.worklist.packed import PackedList
 from pylantir.worklist.schedule import (
     Claims,
     Known,
@@ -199,8 +200,9 @@ class Synchronizer:
             plan_withdrawals(plan, known, withdrawn)
         if batch.complete:
             gone = absent(states, named, batch.scope.covers)
-            with self._database.read() as connection:
-                plan.missing = list(known_items(connection, self.name, gone).values())
+            for some in in_parts(gone):
+                with self._database.read() as connection:
+                    plan.missing.extend(known_items(connection, self.name, some).values())
         return plan, rejected
 
     def _items(
@@ -236,30 +238,33 @@ class Synchronizer:
         """Withdraw what is missing for certain: by its scope, by its source, or a second time."""
         if not plan.missing:
             return
-        gone = self._gone(plan.missing, batch)
-        numbers = {each.item.item_id for each in gone}
-        plan.withdrawn += [(each, "no longer at its source") for each in gone]
-        plan.missing = [each for each in plan.missing if each.item.item_id not in numbers]
+        is_gone = self._is_gone(plan.missing, batch)
+        missing, plan.missing = plan.missing, PackedList()
+        for each in missing:
+            if is_gone(each):
+                plan.withdrawn.append((each, "no longer at its source"))
+            else:
+                plan.missing.append(each)
 
-    def _gone(self, missing: Sequence[Known], batch: Batch) -> list[Known]:
+    def _is_gone(self, missing: Sequence[Known], batch: Batch) -> Callable[[Known], bool]:
         if batch.scope.certain:
-            return list(missing)
+            return lambda each: True
         try:
             there = self._source.still_there([each.item.source_record_id for each in missing])
         except NotImplementedError:
-            return [each for each in missing if each.missing_since]
+            return lambda each: bool(each.missing_since)
         except SourceError as error:
             log.debug("source %s: cannot confirm: %s", self.name, error.for_log)
-            return []
-        return [each for each in missing if each.item.source_record_id not in there]
+            return lambda each: False
+        return lambda each: each.item.source_record_id not in there
 
     def _apply(
         self, report: SyncReport, batch: Batch, window: BookingWindow, began: dt.datetime
     ) -> SyncReport:
         plan = report.plan
         if report.frozen:
-            plan.missing += [each for each, _ in plan.withdrawn]
-            plan.withdrawn = []
+            plan.missing.extend(each for each, _ in plan.withdrawn)
+            plan.withdrawn = PackedList()
         ended = _stamp(self._clock.now())
         with self._database.write() as connection:
             apply_plan(connection, plan, ended)

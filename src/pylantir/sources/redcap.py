@@ -42,6 +42,7 @@ from pylantir.sources.redcap_snapshot import (
 )
 from pylantir.sources.settings import credential, read_settings
 from pylantir.worklist.outbox import PerformedReport
+from pylantir.worklist.packed import PackedList
 
 NAME_TEMPLATE = "cpip-id-{study}^fa-{family}"
 ID_TEMPLATE = "sub_{study}_ses_{session}_fam_{family}_site_{site}"
@@ -135,7 +136,7 @@ class RedcapSource(Source):
         since = instant_of(window.cursor)
         scope: Scope
         if since is None or window.full:
-            records = list(snapshot.of(self._client.record_ids()))
+            records = PackedList(snapshot.of(self._client.record_ids()))
             scope = DaysCovered(window.first_day, window.last_day)
         else:
             records, scope = self._changed(snapshot, server_wall(since, self._server_clock))
@@ -170,9 +171,9 @@ class RedcapSource(Source):
 
     def _changed(
         self, snapshot: Snapshot, since: dt.datetime
-    ) -> tuple[list[SourceRecord], TouchedRecords]:
+    ) -> tuple[PackedList[SourceRecord], TouchedRecords]:
         ids = self._client.record_ids(since)
-        records = list(snapshot.of(ids))
+        records = PackedList(snapshot.of(ids))
         deleted = self._client.deleted_since(since) or ()
         keys = frozenset(map(escaped, (*ids, *deleted)))
         return records, TouchedRecords(keys, snapshot.window.first_day)

@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, select
 
 from pylantir.worklist.foreign import over_rejected
 from pylantir.worklist.item import WorklistItem
+from pylantir.worklist.packed import PackedList
 from pylantir.worklist.plain import plain_item
 from pylantir.worklist.rows import ADOPTED, item_of, row_of
 from pylantir.worklist.status import SCHEDULED_STATUSES, ItemStatus
@@ -71,29 +72,29 @@ class Plan:
 
     Parameters
     ----------
-    created, changed : list of WorklistItem
+    created, changed : PackedList of WorklistItem
         New items, and items with their new values.
     unchanged : int
         Items that are as the source says.
-    withdrawn : list of (Known, str)
+    withdrawn : PackedList of (Known, str)
         Scheduled items to cancel, each with the reason.
-    missing : list of Known
+    missing : PackedList of Known
         Scheduled items that a complete batch does not name, not yet confirmed.
-    back : list of Known
+    back : PackedList of Known
         Items that were missing and are there again.
-    held_back : list of (Known, str)
+    held_back : PackedList of (Known, str)
         Begun items whose source has changed them, with the new values as JSON.
     scheduled : int
         Scheduled items of the source before the batch.
     """
 
-    created: list[WorklistItem] = field(default_factory=list)
-    changed: list[WorklistItem] = field(default_factory=list)
+    created: PackedList[WorklistItem] = field(default_factory=PackedList)
+    changed: PackedList[WorklistItem] = field(default_factory=PackedList)
     unchanged: int = 0
-    withdrawn: list[tuple[Known, str]] = field(default_factory=list)
-    missing: list[Known] = field(default_factory=list)
-    back: list[Known] = field(default_factory=list)
-    held_back: list[tuple[Known, str]] = field(default_factory=list)
+    withdrawn: PackedList[tuple[Known, str]] = field(default_factory=PackedList)
+    missing: PackedList[Known] = field(default_factory=PackedList)
+    back: PackedList[Known] = field(default_factory=PackedList)
+    held_back: PackedList[tuple[Known, str]] = field(default_factory=PackedList)
     scheduled: int = 0
 
     @property
