@@ -130,7 +130,7 @@ class SourcePoller:
             return self._failed(SourceUnavailable(str(error)))
         except Exception as error:  # a door: a source's defect must not end its thread
             log.debug("cause", exc_info=True)
-            return self._failed(SourceUnavailable(f"defect: {type(error).__name__}"))
+            return self._failed(_defect(error))
         return self._entry.sync_interval
 
     def _sync(self) -> Synchronizer:
@@ -193,6 +193,11 @@ class SourcePoller:
             )
         except StoreError as store_error:
             log.debug("source %s: %s", self._entry.name, store_error.for_log)
+
+
+def _defect(error: Exception) -> SourceUnavailable:
+    """What people hear of a source that fails as no source should; its own words may tell values."""
+    return SourceUnavailable(f"defect: {type(error).__name__}")
 
 
 def _for_log(error: PylantirError) -> str:
