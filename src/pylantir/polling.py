@@ -167,9 +167,8 @@ class SourcePoller:
         try:
             self._source.write_back([each.report for each in waiting])
         except Exception as error:  # a door: bookings go on arriving when reports cannot leave
-            why = (
-                str(error) if isinstance(error, SourceError) else f"defect: {type(error).__name__}"
-            )
+            log.debug("cause", exc_info=True)
+            why = str(error if isinstance(error, SourceError) else _defect(error))
             box.note_failed(waiting, why, now)
             if waiting[0].attempts == 0:
                 log.warning("source %s: reports not taken: %s", self._entry.name, why)
@@ -196,7 +195,7 @@ class SourcePoller:
 
 
 def _defect(error: Exception) -> SourceUnavailable:
-    """What people hear of a source that fails as no source should; its own words may tell values."""
+    """What people hear of a source's own mistake, whose words may tell values of records."""
     return SourceUnavailable(f"defect: {type(error).__name__}")
 
 
