@@ -17,6 +17,7 @@ from pylantir.polling import (
     REFUSED_PAUSE_S,
     SourcePoller,
     is_within,
+    next_round,
     pollers,
     settings_for,
 )
@@ -101,6 +102,24 @@ def test_hours_are_inclusive_and_may_pass_midnight(
     start: tuple[int, int], end: tuple[int, int], now: dt.time, within: bool
 ) -> None:
     assert is_within(OperationInterval(start_time=start, end_time=end), now) is within
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "last", "due"),
+    [
+        ((0, 0), (23, 59), "2026-03-02T09:00:00+00:00", "2026-03-02T09:01:00.000+00:00"),
+        ((8, 0), (17, 0), "2026-03-02T17:00:30+00:00", "2026-03-03T08:00:00.000+00:00"),
+        ((8, 0), (17, 0), "2026-03-02T03:00:00+00:00", "2026-03-02T08:00:00.000+00:00"),
+        ((22, 0), (6, 0), "2026-03-02T06:00:30+00:00", "2026-03-02T22:00:00.000+00:00"),
+        ((22, 0), (6, 0), "2026-03-02T23:59:30+00:00", "2026-03-03T00:00:30.000+00:00"),
+    ],
+)
+def test_the_next_round_is_within_the_hours_of_the_source(
+    start: tuple[int, int], end: tuple[int, int], last: str, due: str
+) -> None:
+    hours = {"start_time": start, "end_time": end}
+    entry = DataSource(name="book", type="csv", sync_interval=60, operation_interval=hours)
+    assert next_round(entry, last, MovableClock()) == due
 
 
 def test_the_first_failure_and_the_recovery_are_logged_not_every_round(

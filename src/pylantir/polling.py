@@ -223,6 +223,33 @@ def is_within(interval: OperationInterval, now: dt.time) -> bool:
     return minute >= start or minute <= end
 
 
+def next_round(entry: DataSource, last: str, clock: SiteClock) -> str:
+    """When a source that works is asked after its last round.
+
+    Parameters
+    ----------
+    entry : DataSource
+        The configuration entry.
+    last : str
+        Instant of the last round, ISO 8601.
+    clock : SiteClock
+        The clock on the wall, in which the hours of the entry are written.
+
+    Returns
+    -------
+    str
+        An instant in UTC, ISO 8601.
+    """
+    due = dt.datetime.fromisoformat(last) + dt.timedelta(seconds=entry.sync_interval)
+    wall = clock.wall_of(due)
+    hours = entry.operation_interval
+    if not is_within(hours, wall.time()):
+        opens = dt.datetime.combine(wall.date(), dt.time(*hours.start_time))
+        tomorrow = opens if opens > wall else opens + dt.timedelta(days=1)
+        due = clock.localize(tomorrow).astimezone(dt.UTC)
+    return due.isoformat(timespec="milliseconds")
+
+
 def wants_reports(entry: DataSource) -> bool:
     """Whether the site wants a source to know what scanners did (off by default)."""
     return bool(entry.config.get("write_back"))

@@ -192,7 +192,10 @@ class Synchronizer:
         plan, rejected = Plan(scheduled=len(current)), list(batch.rejected)
         named = {record.record_id for record in batch.rejected}
         # Who may claim a row without a key is known only when all bookings are.
+        done = 0
         for part in [batch.records] if adoptable else in_parts(batch.records):
+            self._source.progress(done, len(batch.records))
+            done += len(part)
             items, withdrawn = self._items(part, named, rejected)
             with self._database.read() as connection:
                 known = known_items(connection, self.name, [*items, *withdrawn])

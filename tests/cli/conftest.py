@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.bookable import BookableSource, booking
 from tests.conftest import OURS
 
 from pylantir.cli import main
+from pylantir.clock import SiteClock
 from pylantir.config.schema import Config
 from pylantir.daemon import Worklist, open_worklist
+from pylantir.sources import register_source
+from pylantir.sources.base import SourceSettings
 
 
 @pytest.fixture
@@ -79,3 +83,30 @@ def run(
     command_line = CommandLine(tmp_path, capsys)
     command_line.configure()
     return command_line
+
+
+@pytest.fixture
+def source() -> BookableSource:
+    """Three bookings of today."""
+    made = BookableSource(SourceSettings(name="book", config={}, field_mapping={}))
+    register_source("bookable", lambda _: made)
+    today = SiteClock().today()
+    made.records = [booking(str(n), scheduled_start_date=today) for n in range(3)]
+    return made
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    """A configuration with that source, and one that is switched off."""
+    path = tmp_path / "site.json"
+    sources = [
+        {"name": "book", "type": "bookable"},
+        {"name": "off", "type": "bookable", "enabled": False},
+    ]
+    values = {
+        "db_path": str(tmp_path / "worklist.db"),
+        "allowed_aet": ["MR1"],
+        "data_sources": sources,
+    }
+    path.write_text(json.dumps(values))
+    return str(path)

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 from tests.bookable import BookableSource, booking
+from tests.worklist.published import build
 
 from pylantir.cli import main
 from pylantir.clock import SiteClock
 from pylantir.errors import SourceUnavailable
-from pylantir.sources import register_source
-from pylantir.sources.base import SourceSettings
 
 
 @pytest.fixture(autouse=True)
@@ -24,31 +23,6 @@ def handlers_as_before() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-
-
-@pytest.fixture
-def source() -> BookableSource:
-    made = BookableSource(SourceSettings(name="book", config={}, field_mapping={}))
-    register_source("bookable", lambda _: made)
-    today = SiteClock().today()
-    made.records = [booking(str(n), scheduled_start_date=today) for n in range(3)]
-    return made
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> str:
-    path = tmp_path / "site.json"
-    sources = [
-        {"name": "book", "type": "bookable"},
-        {"name": "off", "type": "bookable", "enabled": False},
-    ]
-    values = {
-        "db_path": str(tmp_path / "worklist.db"),
-        "allowed_aet": ["MR1"],
-        "data_sources": sources,
-    }
-    path.write_text(json.dumps(values))
-    return str(path)
 
 
 def test_one_round_brings_the_bookings_in(
@@ -61,7 +35,7 @@ def test_one_round_brings_the_bookings_in(
 
 
 def test_a_dry_run_prints_what_would_be_done_and_writes_nothing(
-    source: BookableSource, config: str, capsys: pytest.CaptureFixture[str]
+    source: BookableSource, config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source.records.append(booking("bad", patient_id="", scheduled_start_date="2026-13-45"))
     assert main(["sync", "--dry-run", "--config", config]) == 0
@@ -69,8 +43,46 @@ def test_a_dry_run_prints_what_would_be_done_and_writes_nothing(
     assert out.count("create") == 3
     assert "reject" in out
     assert "2026-13-45" in out
-    main(["query-db", "--json", "--config", config])
-    assert json.loads(capsys.readouterr().out) == []
+    assert not (tmp_path / "worklist.db").exists()
+
+
+def test_a_dry_run_compares_with_the_worklist_and_leaves_it_byte_for_byte(
+    source: BookableSource, config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sync", "--once", "--config", config]) == 0
+    before = (tmp_path / "worklist.db").read_bytes()
+    source.records[1] = booking("1", scheduled_start_date=SiteClock().today(), patient_name="New^1")
+    assert main(["sync", "--dry-run", "--config", config]) == 0
+    captured = capsys.readouterr()
+    assert "1 changed, 2 unchanged" in captured.err
+    assert (tmp_path / "worklist.db").read_bytes() == before
+
+
+def test_a_dry_run_does_not_migrate_the_database_of_the_published_release(
+    source: BookableSource, config: str, tmp_path: Path
+) -> None:
+    published = build(tmp_path / "worklist.db", "0.4.6", [])
+    before = published.read_bytes()
+    assert main(["sync", "--dry-run", "--config", config]) == 0
+    assert published.read_bytes() == before
+    assert [path.name for path in tmp_path.glob("worklist.db*")] == ["worklist.db"]
+
+
+def test_a_source_that_is_configured_wrongly_does_not_keep_the_others_from_being_asked(
+    source: BookableSource, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = json.loads(Path(config).read_text())
+    values["data_sources"].insert(0, {"name": "wrong", "type": "csv", "config": {}})
+    Path(config).write_text(json.dumps(values))
+    assert main(["sync", "--once", "--config", config]) == 1
+    said = capsys.readouterr().err
+    assert "FAIL  wrong: " in said
+    assert "OK    book: 3 fetched, 3 created" in said
+
+
+def test_a_source_is_closed_after_its_round(source: BookableSource, config: str) -> None:
+    assert main(["sync", "--once", "--config", config]) == 0
+    assert source.closed.is_set()
 
 
 def test_a_source_that_fails_ends_in_exit_code_1_with_its_own_words(
@@ -102,44 +114,6 @@ def test_an_unknown_source_names_the_enabled_ones(
     err = capsys.readouterr().err
     assert "'of'" in err
     assert "book" in err
-
-
-def test_sources_shows_state_counts_and_orphans(
-    source: BookableSource, config: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    main(["sync", "--once", "--config", config])
-    capsys.readouterr()
-    assert main(["sources", "--json", "--config", config]) == 0
-    states = {entry["source"]: entry for entry in json.loads(capsys.readouterr().out)}
-    assert (states["book"]["state"], states["book"]["scheduled"]) == ("ok", 3)
-    assert states["off"]["state"] == "disabled"
-    renamed = Path(config).read_text().replace('"name": "book"', '"name": "renamed"')
-    Path(config).write_text(renamed)
-    main(["sources", "--json", "--config", config])
-    states = {entry["source"]: entry for entry in json.loads(capsys.readouterr().out)}
-    assert states["book"]["state"] == "orphan"
-
-
-def test_an_orphan_can_be_forgotten_and_a_configured_source_cannot(
-    source: BookableSource, config: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    main(["sync", "--once", "--config", config])
-    assert main(["sources", "--forget", "book", "--config", config]) == 2
-    Path(config).write_text(Path(config).read_text().replace('"name": "book"', '"name": "new"'))
-    assert main(["sources", "--forget", "book", "--config", config]) == 0
-    assert "3 scheduled items cancelled" in capsys.readouterr().out
-
-
-def test_rejected_records_are_listed_with_their_reasons(
-    source: BookableSource, config: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    source.records.append(booking("41", scheduled_start_date="2026-02-31"))
-    main(["sync", "--once", "--config", config])
-    capsys.readouterr()
-    assert main(["sources", "--rejected", "--config", config]) == 0
-    out = capsys.readouterr().out
-    assert "41" in out
-    assert "2026-02-31" in out
 
 
 def test_check_config_online_shows_the_item_and_the_scanner_it_appears_on(

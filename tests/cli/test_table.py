@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import threading
 
 import pytest
 
@@ -120,3 +122,28 @@ def test_csv_is_quoted_and_opens_safely_in_a_spreadsheet(
     table.write_csv([{"id": 1, "name": 'O"Neil, Zoé'}, {"id": -2, "name": "=1+1"}])
 
     assert capsys.readouterr().out == 'id,name\n1,"O""Neil, Zoé"\n-2,\'=1+1\n'
+
+
+class DrawnTerminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_takes_its_time_gets_a_bar_on_a_terminal_and_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(table, "_PATIENCE_S", 0.0)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr", terminal := DrawnTerminal())
+    with table.progress_bar("asking redcap") as progress:
+        progress(20_000, 40_000)
+        shown = threading.Event()
+        while "50%" not in terminal.getvalue():
+            assert not shown.wait(0.01)
+    assert "asking redcap" in terminal.getvalue()
+
+
+def test_nothing_is_drawn_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    with table.progress_bar("asking redcap") as progress:
+        progress(1, 2)
+    assert capsys.readouterr().err == ""

@@ -70,7 +70,7 @@ def _tried(loaded: LoadedConfig, entry: DataSource) -> bool:
         source = _made(loaded, entry)
         clock = source.settings.clock
         first = clock.today()
-        with table.busy(f"asking {entry.name}"):
+        with table.progress_bar(f"asking {entry.name}") as source.progress:
             batch = source.fetch(BookingWindow(clock.now(), None, first, first, full=True))
         record = next((each for each in batch.records if not each.withdrawn), None)
         if record is None:

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,9 @@ def flags_of(args: argparse.Namespace) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def open_store(args: argparse.Namespace, *, create: bool = True) -> Iterator[Worklist]:
+def open_store(
+    args: argparse.Namespace, *, create: bool = True, rehearse: bool = False
+) -> Iterator[Worklist]:
     """The worklist of the configuration, open for as long as the block lasts.
 
     Parameters
@@ -64,6 +67,8 @@ def open_store(args: argparse.Namespace, *, create: bool = True) -> Iterator[Wor
         Of the command.
     create : bool
         Make the database when there is none; a command that only looks says so instead.
+    rehearse : bool
+        Open a private copy that is thrown away, so that not even an old database is migrated.
 
     Raises
     ------
@@ -76,11 +81,25 @@ def open_store(args: argparse.Namespace, *, create: bool = True) -> Iterator[Wor
         _require_database(loaded, wants_demo(args))
     from pylantir.daemon import open_worklist
 
-    worklist = open_worklist(loaded.config)
-    try:
+    with contextlib.ExitStack() as stack:
+        config = loaded.config
+        if rehearse:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pylantir-"))
+            config = config.model_copy(update={"db_path": _copied(config.db_path, Path(folder))})
+        worklist = open_worklist(config)
+        stack.callback(worklist.database.close)
         yield worklist
-    finally:
-        worklist.database.close()
+
+
+def _copied(location: str, folder: Path) -> str:
+    """The database copied into a folder, if there is one to copy."""
+    from pylantir.worklist.database import Database, backup_sqlite
+
+    copy = folder / "worklist.db"
+    path = Database(location).path
+    if path is not None and path.exists():
+        backup_sqlite(path, copy)
+    return str(copy)
 
 
 def _require_database(loaded: LoadedConfig, is_demo: bool) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
-from pylantir.cli import exchange, items, performed, scanner, server, settings, syncing
+from pylantir.cli import exchange, items, performed, scanner, server, settings, sources, syncing
 
 Configure = Callable[[argparse.ArgumentParser], None]
 Run = Callable[[argparse.Namespace], int]
@@ -39,7 +39,7 @@ _COMMANDS: tuple[tuple[str, str, Configure, Run], ...] = (
         scanner.run_test_mpps,
     ),
     ("sync", "bring bookings in without serving them", syncing.configure_sync, syncing.run_sync),
-    ("sources", "how the sources are doing", syncing.configure_sources, syncing.run_sources),
+    ("sources", "how the sources are doing", sources.configure, sources.run),
     ("init", "write a commented starting point", settings.configure_init, settings.run_init),
     (
         "check-config",

@@ -1,8 +1,9 @@
-"""``sync`` and ``sources``: bringing bookings in, and how their sources are doing."""
+"""``sync``: bringing bookings in without serving them."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import signal
 import sys
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pylantir.config.load import LoadedConfig
     from pylantir.config.schema import DataSource
     from pylantir.daemon import Worklist
+    from pylantir.sources.base import Progress
     from pylantir.sync import Synchronizer, SyncReport
 
 
@@ -40,7 +42,7 @@ def run_sync(args: argparse.Namespace) -> int:
     """Sync without serving: one round, a dry run, or until a signal."""
     loaded = load(args)
     entries = _entries(loaded, args.source)
-    with open_store(args) as worklist:
+    with open_store(args, rehearse=args.dry_run) as worklist:
         if not (args.once or args.dry_run or args.full or args.accept_withdrawals):
             return _keep_syncing(args, loaded, worklist)
         outcomes = [_one_round(args, loaded, worklist, entry) for entry in entries]
@@ -82,15 +84,17 @@ def _keep_syncing(args: argparse.Namespace, loaded: LoadedConfig, worklist: Work
 def _one_round(
     args: argparse.Namespace, loaded: LoadedConfig, worklist: Worklist, entry: DataSource
 ) -> bool:
-    synchronizer = _synchronizer(loaded, worklist, entry)
     try:
-        with table.busy(f"asking {entry.name}"):
+        with (
+            table.progress_bar(f"asking {entry.name}") as progress,
+            _synchronizer(loaded, worklist, entry, progress) as synchronizer,
+        ):
             report = synchronizer.run_once(
                 dry_run=args.dry_run,
                 full=args.full,
                 accept_withdrawals=args.accept_withdrawals,
             )
-    except SourceError as error:
+    except (SourceError, ConfigurationError) as error:
         print(f"FAIL  {entry.name}: {error}", file=sys.stderr)
         return False
     if args.dry_run:
@@ -107,14 +111,21 @@ def _one_round(
     return not report.frozen
 
 
-def _synchronizer(loaded: LoadedConfig, worklist: Worklist, entry: DataSource) -> Synchronizer:
+@contextlib.contextmanager
+def _synchronizer(
+    loaded: LoadedConfig, worklist: Worklist, entry: DataSource, progress: Progress
+) -> Iterator[Synchronizer]:
     from pylantir.polling import settings_for
     from pylantir.sources import make_source
     from pylantir.sync import Synchronizer
 
     settings = settings_for(entry, loaded.config, loaded.environ, worklist.clock)
     source = make_source(entry.type, settings)
-    return Synchronizer(entry.name, source, worklist.database, worklist.clock)
+    source.progress = progress
+    try:
+        yield Synchronizer(entry.name, source, worklist.database, worklist.clock)
+    finally:
+        source.close()
 
 
 def _print_plan(report: SyncReport) -> None:
@@ -149,92 +160,3 @@ def _cells(item: Any) -> tuple[str, ...]:
         item.patient_id,
         "\\".join(item.scheduled_station_ae_title),
     )
-
-
-def configure_sources(parser: argparse.ArgumentParser) -> None:
-    """Arguments of ``sources``."""
-    parser.add_argument(
-        "--forget", metavar="NAME", help="drop what is remembered of a source that is gone"
-    )
-    parser.add_argument("--rejected", action="store_true", help="records that are no bookings")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-
-
-def run_sources(args: argparse.Namespace) -> int:
-    """Print how the sources are doing."""
-    from pylantir.worklist.sources import SourceStore
-
-    loaded = load(args)
-    with open_store(args, create=False) as worklist:
-        store = SourceStore(worklist.database)
-        if args.forget:
-            return _forget(args.forget, loaded, store)
-        records = _rejections(store) if args.rejected else _states(loaded, store)
-    if args.json:
-        table.write_json(records)
-    elif records:
-        headers = [name.upper().replace("_", " ") for name in records[0]]
-        rows = [[str(value) for value in record.values()] for record in records]
-        table.write_table(headers, rows)
-    else:
-        print("nothing to show", file=sys.stderr)
-    return 0
-
-
-def _states(loaded: LoadedConfig, store: Any) -> list[dict[str, Any]]:
-    counts = store.item_counts()
-    remembered = {state.name: state for state in store.states()}
-    configured = {entry.name: entry for entry in loaded.config.data_sources}
-    names = [*configured, *sorted((set(remembered) | set(counts)) - set(configured))]
-    records = []
-    for name in names:
-        entry, state = configured.get(name), remembered.get(name)
-        number = counts.get(name, {})
-        records.append(
-            {
-                "source": name,
-                "type": entry.type if entry else "",
-                "state": _state_word(entry, state),
-                "last_success": (state.last_success if state else "") or "never",
-                "next_run": state.next_run if state and state.failures else "",
-                "scheduled": number.get("SCHEDULED", 0),
-                "items": sum(number.values()),
-                "rejected": len(store.rejections(name)),
-                "last_error": state.last_error if state else "",
-                "notes": "; ".join(state.notes) if state else "",
-            }
-        )
-    return records
-
-
-def _state_word(entry: DataSource | None, state: Any) -> str:
-    if entry is None:
-        return "orphan" if state is not None else "items only"
-    if not entry.enabled:
-        return "disabled"
-    if state is None:
-        return "never run"
-    return f"failing ({state.failures})" if state.failures else "ok"
-
-
-def _forget(name: str, loaded: LoadedConfig, store: Any) -> int:
-    if any(entry.name == name for entry in loaded.config.data_sources):
-        problem = f"source {name!r} is still configured"
-        raise ConfigurationError(
-            [ConfigProblem("command line", "--forget", problem, "remove it there first")]
-        )
-    withdrawn = store.forget(name)
-    print(f"source {name} forgotten, {withdrawn} scheduled items cancelled")
-    return 0
-
-
-def _rejections(store: Any) -> list[dict[str, Any]]:
-    return [
-        {
-            "source": rejection.source,
-            "record": rejection.record_id,
-            "since": rejection.first_seen,
-            "reasons": rejection.reasons,
-        }
-        for rejection in store.rejections()
-    ]

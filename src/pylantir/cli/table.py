@@ -7,8 +7,9 @@ import contextlib
 import csv
 import json
 import sys
+import threading
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 _MAX_DRAWN = 200
@@ -16,6 +17,9 @@ _MAX_DRAWN = 200
 
 _NARROWEST = 12
 """Columns on a terminal are not squeezed below this; those on the right are left out instead."""
+
+_PATIENCE_S = 1.0
+"""What takes longer gets a progress bar."""
 
 _GAP = 2
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -134,15 +138,31 @@ def _no_formula(value: Any) -> Any:
 
 
 @contextlib.contextmanager
-def busy(words: str) -> Iterator[None]:
-    """Show on a terminal that something takes its time; nothing in a pipe."""
+def progress_bar(words: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal for what takes longer than a second; nothing in a pipe.
+
+    Yields
+    ------
+    callable
+        To be told how many are done of how many.
+    """
     if not sys.stderr.isatty():
-        yield
+        yield lambda done, total: None
         return
     from rich.console import Console
+    from rich.progress import Progress
 
-    with Console(stderr=True).status(words):
-        yield
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task(words, total=None)
+    late = threading.Timer(_PATIENCE_S, bar.start)
+    late.daemon = True
+    late.start()
+    try:
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+    finally:
+        late.cancel()
+        late.join()
+        bar.stop()
 
 
 def show_records(records: list[dict[str, Any]], args: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,9 @@ from pylantir.errors import SourceRefused, ValueProblem
 from pylantir.worklist.outbox import PerformedReport
 
 DEFAULT_DAYS_AHEAD = 30
+
+Progress = Callable[[int, int], None]
+"""Is told how many are done of how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +211,10 @@ class SourceSettings:
     clock: SiteClock = field(default_factory=SiteClock)
 
 
+def _nobody_watches(done: int, total: int) -> None:
+    """Progress of a fetch in the background."""
+
+
 class Source(ABC):
     """A source of bookings.
 
@@ -226,6 +233,8 @@ class Source(ABC):
 
     def __init__(self, settings: SourceSettings) -> None:
         self.settings = settings
+        self.progress: Progress = _nobody_watches
+        """Called by a fetch that takes its time; shown to a person who waits."""
 
     @property
     def authority(self) -> str:

@@ -163,7 +163,7 @@ class RedcapSource(Source):
         at_once = self._config.chunk_size
         vain = sorted(self._written_fields() - dictionary.names - _PSEUDO_FIELDS)
         notes = (f"the project has no field {', '.join(vain)}, see field_mapping",) if vain else ()
-        return Snapshot(self._client, layout, fields, window, at_once), notes
+        return Snapshot(self._client, layout, fields, window, at_once, self.progress), notes
 
     def _written_fields(self) -> frozenset[str]:
         """Fields that the mapping reads and that are not roles by default."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pylantir.clock import SiteClock, parse_date
 from pylantir.errors import SourceRefused
-from pylantir.sources.base import BookingWindow, Scope, SourceRecord
+from pylantir.sources.base import BookingWindow, Progress, Scope, SourceRecord
 from pylantir.sources.redcap_answers import TooMuch
 from pylantir.sources.redcap_client import RedcapClient, Row
 from pylantir.sources.redcap_records import Layout, bookings, by_record
@@ -58,6 +58,8 @@ class Snapshot:
         Whose days count.
     at_once : int
         Records per request.
+    progress : callable
+        Is told how many records of how many have been read.
     """
 
     client: RedcapClient
@@ -65,6 +67,7 @@ class Snapshot:
     fields: Sequence[str]
     window: BookingWindow
     at_once: int
+    progress: Progress
 
     def of(self, record_ids: Sequence[str]) -> Iterator[SourceRecord]:
         """Their bookings; records that are gone by now have none.
@@ -75,6 +78,7 @@ class Snapshot:
             REDCap fails, or has begun to leave identifiers out.
         """
         for start in range(0, len(record_ids), self.at_once):
+            self.progress(start, len(record_ids))
             for rows in self._rows(record_ids[start : start + self.at_once]):
                 yield from self._bookings(rows)
 

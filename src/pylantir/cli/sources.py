@@ -1,0 +1,114 @@
+"""``sources``: how the sources are doing, what they named in vain, and which are gone."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pylantir.cli import table
+from pylantir.cli.opening import load, open_store
+from pylantir.errors import ConfigProblem, ConfigurationError
+
+if TYPE_CHECKING:
+    from pylantir.clock import SiteClock
+    from pylantir.config.load import LoadedConfig
+    from pylantir.config.schema import DataSource
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``sources``."""
+    parser.add_argument(
+        "--forget", metavar="NAME", help="drop what is remembered of a source that is gone"
+    )
+    parser.add_argument("--rejected", action="store_true", help="records that are no bookings")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print how the sources are doing."""
+    from pylantir.worklist.sources import SourceStore
+
+    loaded = load(args)
+    with open_store(args, create=False) as worklist:
+        store = SourceStore(worklist.database)
+        if args.forget:
+            return _forget(args.forget, loaded, store)
+        records = _rejections(store) if args.rejected else _states(loaded, store, worklist.clock)
+    if args.json:
+        table.write_json(records)
+    elif records:
+        headers = [name.upper().replace("_", " ") for name in records[0]]
+        rows = [[str(value) for value in record.values()] for record in records]
+        table.write_table(headers, rows)
+    else:
+        print("nothing to show", file=sys.stderr)
+    return 0
+
+
+def _states(loaded: LoadedConfig, store: Any, clock: SiteClock) -> list[dict[str, Any]]:
+    counts = store.item_counts()
+    remembered = {state.name: state for state in store.states()}
+    configured = {entry.name: entry for entry in loaded.config.data_sources}
+    names = [*configured, *sorted((set(remembered) | set(counts)) - set(configured))]
+    records = []
+    for name in names:
+        entry, state = configured.get(name), remembered.get(name)
+        number = counts.get(name, {})
+        records.append(
+            {
+                "source": name,
+                "type": entry.type if entry else "",
+                "state": _state_word(entry, state),
+                "last_success": (state.last_success if state else "") or "never",
+                "next_run": _next_run(entry, state, clock),
+                "scheduled": number.get("SCHEDULED", 0),
+                "items": sum(number.values()),
+                "rejected": len(store.rejections(name)),
+                "last_error": state.last_error if state else "",
+                "notes": "; ".join(state.notes) if state else "",
+            }
+        )
+    return records
+
+
+def _next_run(entry: DataSource | None, state: Any, clock: SiteClock) -> str:
+    """When a running server asks next; a source that fails is asked after its pause."""
+    from pylantir.polling import next_round
+
+    if entry is None or not entry.enabled or state is None or not state.last_attempt:
+        return ""
+    return state.next_run if state.failures else next_round(entry, state.last_attempt, clock)
+
+
+def _state_word(entry: DataSource | None, state: Any) -> str:
+    if entry is None:
+        return "orphan" if state is not None else "items only"
+    if not entry.enabled:
+        return "disabled"
+    if state is None:
+        return "never run"
+    return f"failing ({state.failures})" if state.failures else "ok"
+
+
+def _forget(name: str, loaded: LoadedConfig, store: Any) -> int:
+    if any(entry.name == name for entry in loaded.config.data_sources):
+        problem = f"source {name!r} is still configured"
+        raise ConfigurationError(
+            [ConfigProblem("command line", "--forget", problem, "remove it there first")]
+        )
+    withdrawn = store.forget(name)
+    print(f"source {name} forgotten, {withdrawn} scheduled items cancelled")
+    return 0
+
+
+def _rejections(store: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "source": rejection.source,
+            "record": rejection.record_id,
+            "since": rejection.first_seen,
+            "reasons": rejection.reasons,
+        }
+        for rejection in store.rejections()
+    ]

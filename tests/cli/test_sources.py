@@ -1,0 +1,61 @@
+"""``pylantir sources``: how each is doing, which are gone, and what could not be read."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.bookable import BookableSource, booking
+
+from pylantir.cli import main
+
+
+@pytest.fixture(autouse=True)
+def handlers_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_sources_shows_state_counts_and_orphans(
+    source: BookableSource, config: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    main(["sync", "--once", "--config", config])
+    capsys.readouterr()
+    assert main(["sources", "--json", "--config", config]) == 0
+    states = {entry["source"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert (states["book"]["state"], states["book"]["scheduled"]) == ("ok", 3)
+    assert states["book"]["next_run"] > states["book"]["last_success"]
+    assert (states["off"]["state"], states["off"]["next_run"]) == ("disabled", "")
+    renamed = Path(config).read_text().replace('"name": "book"', '"name": "renamed"')
+    Path(config).write_text(renamed)
+    main(["sources", "--json", "--config", config])
+    states = {entry["source"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert states["book"]["state"] == "orphan"
+
+
+def test_an_orphan_can_be_forgotten_and_a_configured_source_cannot(
+    source: BookableSource, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["sync", "--once", "--config", config])
+    assert main(["sources", "--forget", "book", "--config", config]) == 2
+    Path(config).write_text(Path(config).read_text().replace('"name": "book"', '"name": "new"'))
+    assert main(["sources", "--forget", "book", "--config", config]) == 0
+    assert "3 scheduled items cancelled" in capsys.readouterr().out
+
+
+def test_rejected_records_are_listed_with_their_reasons(
+    source: BookableSource, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source.records.append(booking("41", scheduled_start_date="2026-02-31"))
+    main(["sync", "--once", "--config", config])
+    capsys.readouterr()
+    assert main(["sources", "--rejected", "--config", config]) == 0
+    out = capsys.readouterr().out
+    assert "41" in out
+    assert "2026-02-31" in out
