@@ -22,9 +22,10 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 RANKS = (
     {"cli", "__main__"},
-    {"daemon", "demo", "health", "polling", "users"},
-    {"dicom", "sync", "api", "web"},
-    {"sources"},
+    {"daemon", "demo", "health", "polling"},
+    {"api", "web"},
+    {"dicom", "sync"},
+    {"sources", "users"},
     {"worklist"},
     {"config"},
     {"clock", "logs", "errors"},
@@ -34,7 +35,7 @@ RANKS = (
 
 NEIGHBOURS = (
     {"cli", "__main__"},
-    {"daemon", "demo", "health", "polling", "users"},
+    {"daemon", "demo", "health", "polling"},
     {"clock", "logs", "errors"},
 )
 """Single files of one rank that may know each other; rooms of one rank may not."""
@@ -49,6 +50,10 @@ HOMES = {
     "alembic": {"worklist"},
     "redcap": {"sources"},
     "fastapi": {"api"},
+    "fastapi_offline": {"api"},
+    "jwt": {"api", "users"},
+    "argon2": {"users"},
+    "bcrypt": {"users"},
     "starlette": {"api"},
     "uvicorn": {"api"},
     "dotenv": {"config"},
@@ -62,7 +67,7 @@ STRANGERS_TO_THE_WORKLIST = (
 ).split()
 
 HEAVY = """sqlalchemy pynetdicom pydicom redcap requests pydantic rich fastapi dotenv alembic
-    coloredlogs psutil pandas numpy""".split()
+    coloredlogs psutil pandas numpy argon2 bcrypt jwt uvicorn""".split()
 
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60

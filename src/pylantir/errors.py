@@ -16,6 +16,12 @@ exit code in one table beside each door (``dicom/``, ``api/``, ``cli/``)::
     ├── StoreError              the database
     │   ├── DatabaseUnavailable locked, full, read-only, gone
     │   └── DatabaseIncompatible not ours, damaged, or written by a newer release
+    ├── InvalidAccount          values that cannot become an account
+    ├── AccessDenied            who asks has not shown that they may
+    │   ├── SignInFailed        name, password, code or token is wrong
+    │   ├── PasswordChangeRequired  the password is right, but may not be used any longer
+    │   ├── TooManyAttempts     wait before the next attempt
+    │   └── NotAllowed          the role has not this right
     ├── SourceError             a source of bookings failed
     │   ├── SourceUnavailable   could not be reached or answered nonsense: try again
     │   └── SourceRefused       refused our credentials or rights: a person must act
@@ -127,6 +133,40 @@ class InvalidItem(_ValueProblems):
 
 class InvalidQuery(_ValueProblems):
     """Query keys that have no meaning (C-FIND answers 0xA900)."""
+
+
+class InvalidAccount(_ValueProblems):
+    """Values that cannot become an account, each with its reason; never the password."""
+
+
+class AccessDenied(PylantirError):
+    """Who asks has not shown that they may."""
+
+
+class SignInFailed(AccessDenied):
+    """Name, password, code or token is wrong; never says which."""
+
+
+class PasswordChangeRequired(AccessDenied):
+    """The password is right, but may not be used any longer."""
+
+
+class TooManyAttempts(AccessDenied):
+    """Too many wrong passwords.
+
+    Parameters
+    ----------
+    wait_s : float
+        Seconds until the next attempt is looked at.
+    """
+
+    def __init__(self, wait_s: float) -> None:
+        self.wait_s = wait_s
+        super().__init__(f"too many attempts; try again in {max(1, round(wait_s))} s")
+
+
+class NotAllowed(AccessDenied):
+    """The role of who asks has not this right."""
 
 
 class NotFound(PylantirError):

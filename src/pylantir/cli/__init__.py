@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pylantir.cli.parser import build_parser, parse
 from pylantir.errors import (
     ConfigurationError,
+    InvalidAccount,
     InvalidItem,
     InvalidQuery,
     PylantirError,
@@ -28,6 +29,7 @@ _EXIT_CODES: tuple[tuple[type[PylantirError], int], ...] = (
     (StartError, USAGE),
     (StoreError, USAGE),
     (InvalidItem, USAGE),
+    (InvalidAccount, USAGE),
     (InvalidQuery, USAGE),
     (PylantirError, FAILED),
 )

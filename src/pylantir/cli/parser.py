@@ -8,7 +8,17 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
-from pylantir.cli import exchange, items, performed, scanner, server, settings, sources, syncing
+from pylantir.cli import (
+    accounts,
+    exchange,
+    items,
+    performed,
+    scanner,
+    server,
+    settings,
+    sources,
+    syncing,
+)
 
 Configure = Callable[[argparse.ArgumentParser], None]
 Run = Callable[[argparse.Namespace], int]
@@ -40,6 +50,14 @@ _COMMANDS: tuple[tuple[str, str, Configure, Run], ...] = (
     ),
     ("sync", "bring bookings in without serving them", syncing.configure_sync, syncing.run_sync),
     ("sources", "how the sources are doing", sources.configure, sources.run),
+    (
+        "admin-password",
+        "change the password of an account",
+        accounts.configure_password,
+        accounts.run_password,
+    ),
+    ("create-user", "make an account", accounts.configure_create, accounts.run_create),
+    ("list-users", "show the accounts", accounts.configure_list, accounts.run_list),
     ("init", "write a commented starting point", settings.configure_init, settings.run_init),
     (
         "check-config",
