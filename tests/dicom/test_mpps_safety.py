@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -166,6 +167,22 @@ def test_a_lenient_scanner_is_warned_that_a_final_step_stays_as_it_is(lenient: S
     lenient.mr1.create(begun(), uid)
     lenient.mr1.set(uid, ended())
     before = lenient.steps.get(uid)
-    assert lenient.mr1.set(uid, ended("DISCONTINUED")).status == 0x0107
-    assert lenient.mr1.create(begun(), uid).status == 0x0107
-    assert lenient.steps.get(uid) == before
+    for _ in range(2):
+        assert lenient.mr1.set(uid, ended("DISCONTINUED")).status == 0x0107
+        assert lenient.mr1.create(begun(), uid).status == 0x0107
+    after = lenient.steps.get(uid)
+    violations = ("N-SET of a step that has ended", "N-CREATE of a step that exists")
+    assert after.step.violations == violations, "recorded, once each"
+    assert after.step.version > before.step.version
+    unchanged = replace(after.step, violations=(), version=before.step.version)
+    assert (unchanged, after.links) == (before.step, before.links)
+
+
+def test_what_a_strict_scanner_may_not_do_leaves_no_trace(make_server: MakeServer) -> None:
+    server, uid = make_server(), new_uid()
+    server.mr1.create(begun(), uid)
+    server.mr1.set(uid, ended())
+    before = server.steps.get(uid)
+    assert server.mr1.set(uid, ended("DISCONTINUED")).status == 0x0110
+    assert server.mr1.create(begun(), uid).status == 0x0111
+    assert server.steps.get(uid) == before

@@ -66,6 +66,17 @@ def test_the_references_of_a_data_set_are_read() -> None:
     assert references_in(padded) == (reference(scheduled_procedure_step_id="S1"),)
 
 
+def test_a_violation_is_noted_once_and_on_a_final_step_too(steps: StepStore) -> None:
+    uid = begin(steps, violations=("PatientID missing",))
+    end(steps, uid)
+    for _ in range(2):
+        steps.note_violation(uid, "N-SET of a step that has ended")
+    noted = steps.get(uid).step.violations
+    assert noted == ("PatientID missing", "N-SET of a step that has ended")
+    with pytest.raises(NotFound):
+        steps.note_violation("2.25.1", "whatever")
+
+
 def test_a_uid_is_taken_once(steps: StepStore, items: ItemStore) -> None:
     item, other = items.add(booking("1")), items.add(booking("2"))
     uid = begin(steps, item)

@@ -155,7 +155,10 @@ class MppsScp:
         try:
             linked = self._steps.create(step)
         except DuplicateStep as error:
-            return _tolerate(scanner, Refusal(answers.DUPLICATE_SOP_INSTANCE, str(error)))
+            refusal = Refusal(answers.DUPLICATE_SOP_INSTANCE, str(error))
+            tolerated = _tolerate(scanner, refusal)
+            self._steps.note_violation(sop_instance_uid, "N-CREATE of a step that exists")
+            return tolerated
         _report("N-CREATE", scanner, linked)
         if given:
             return answer, None
@@ -184,7 +187,9 @@ class MppsScp:
             closed = Refusal(
                 answers.PROCESSING_FAILURE, str(error), error_id=answers.MAY_NO_LONGER_BE_UPDATED
             )
-            return _tolerate(scanner, closed)
+            tolerated = _tolerate(scanner, closed)
+            self._steps.note_violation(sop_instance_uid, "N-SET of a step that has ended")
+            return tolerated
         _report("N-SET", scanner, linked)
         return answer[0], None
 

@@ -129,6 +129,35 @@ class StepStore:
             self._follow(connection, linked, stamp)
         return linked
 
+    def note_violation(self, sop_instance_uid: str, violation: str) -> None:
+        """Record a message that was tolerated and changed nothing, such as one after the end.
+
+        Parameters
+        ----------
+        sop_instance_uid : str
+            Which step; also a final one.
+        violation : str
+            The rule that the scanner broke; kept once, however often it does.
+
+        Raises
+        ------
+        NotFound
+            No such step.
+        """
+        with self.database.write() as connection:
+            step = _linked_step(connection, sop_instance_uid).step
+            if violation in step.violations:
+                return
+            connection.execute(
+                performed_steps.update()
+                .where(performed_steps.c.sop_instance_uid == sop_instance_uid)
+                .values(
+                    violations=json.dumps((*step.violations, violation)),
+                    version=next_version(connection),
+                    updated_at=self._stamp(),
+                )
+            )
+
     def get(self, sop_instance_uid: str) -> LinkedStep:
         """The step of that SOP Instance UID.
 
