@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import logging
 import socket
 from collections.abc import Iterator
 
@@ -21,15 +20,7 @@ from pylantir.errors import ConfigurationError, InvalidQuery
 TODAY = f"{dt.date.today():%Y%m%d}"
 
 
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    names = ("", *logging.root.manager.loggerDict)
-    levels = {name: logging.getLogger(name).level for name in names}
-    handlers = list(logging.root.handlers)
-    yield
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
-    logging.root.handlers[:] = handlers
+pytestmark = pytest.mark.usefixtures("logging_as_it_was")
 
 
 def test_client_tells_each_step_and_shows_the_items(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-
 import pytest
 from tests.standins.scanned_site import Site, booking, run
 
 from pylantir.dicom import scu
 from pylantir.errors import InvalidItem
 
-
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    names = ("", *logging.root.manager.loggerDict)
-    levels = {name: logging.getLogger(name).level for name in names}
-    handlers = list(logging.root.handlers)
-    yield
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
-    logging.root.handlers[:] = handlers
+pytestmark = pytest.mark.usefixtures("logging_as_it_was")
 
 
 def test_mpps_performs_the_whole_procedure_of_an_item(capsys: pytest.CaptureFixture[str]) -> None:
