@@ -14,8 +14,10 @@ exit code in one table beside each door (``dicom/``, ``api/``, ``cli/``)::
     │   └── StepClosed          a completed or discontinued step may no longer be updated
     ├── InvalidStep             an MPPS data set that breaks the rules of PS3.4 Annex F
     ├── StoreError              the database
-    │   ├── DatabaseUnavailable locked, full, read-only, gone
-    │   └── DatabaseIncompatible not ours, damaged, or written by a newer release
+    │   ├── DatabaseUnavailable locked, full, read-only
+    │   │   └── DatabaseGone    deleted, or another file in its place, since it was opened
+    │   └── DatabaseIncompatible not ours, or written by a newer release
+    │       └── DatabaseDamaged it can no longer be read as a database
     ├── InvalidAccount          values that cannot become an account
     ├── AccessDenied            who asks has not shown that they may
     │   ├── SignInFailed        name, password, code or token is wrong
@@ -197,8 +199,16 @@ class DatabaseUnavailable(StoreError):
     """The database is locked, full, read-only or gone."""
 
 
+class DatabaseGone(DatabaseUnavailable):
+    """The file was deleted, or another one is in its place, since it was opened."""
+
+
 class DatabaseIncompatible(StoreError):
     """The file is no database of ours, is damaged, or was written by a newer release."""
+
+
+class DatabaseDamaged(DatabaseIncompatible):
+    """The file can no longer be read as a database."""
 
 
 class SourceError(PylantirError):

@@ -134,7 +134,7 @@ def test_every_connection_waits_checks_and_writes_through(database: Database) ->
                 connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
                 for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
             ]
-        assert values == ["wal", 2, 1, 30000]
+        assert values == ["wal", 2, 1, 10000]
 
 
 def test_a_write_takes_the_lock_at_once(database: Database, db_path: Path) -> None:

@@ -8,10 +8,13 @@ writers queue instead of failing half-way, and is on the disk before it is ackno
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +23,44 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from pylantir.errors import DatabaseIncompatible, DatabaseUnavailable, StoreError
+from pylantir.errors import DatabaseDamaged, DatabaseUnavailable, StoreError
+from pylantir.worklist.sqlitefile import SqliteFile
 
-BUSY_TIMEOUT_S = 30.0
-"""How long a write waits for another process before it fails."""
+log = logging.getLogger(__name__)
 
-_PRAGMAS = (
-    "PRAGMA synchronous=FULL",
-    "PRAGMA foreign_keys=ON",
-    f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}",
-)
+WRITE_TIMEOUT_S = 30.0
+"""How long a write waits for another process, and for other writes, before it fails."""
+
+READ_TIMEOUT_S = 10.0
+"""How long a read waits for a process that keeps even readers out; a console waits no longer."""
+
+_SAY_AFTER_S = 1.0
+_PRAGMAS = ("PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON")
 _HINTS = {
     "readonly": ". Make the file and its folder writable, or choose another db_path.",
     "locked": ". Another program holds it; end that program.",
     "full": ". Make room on the disk.",
+    "I/O error": ". Look at the disk: it is full, failing, or no longer connected.",
     "unable to open": ". Look whether db_path is a file in a folder that you may enter.",
 }
 _DAMAGED = ("malformed", "not a database", "corrupt", "disk image")
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why the database could not be used, until it can be again.
+
+    Parameters
+    ----------
+    writing : bool
+        It was a write that failed, or waits: reads may work.
+    error : StoreError
+        What happened.
+    """
+
+    writing: bool
+    error: StoreError
 
 
 class Database:
@@ -53,7 +77,9 @@ class Database:
     def __init__(self, location: str, *, echo: bool = False) -> None:
         self.url = database_url(location)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.path = Path(self.url.database) if self.is_sqlite and self.url.database else None
+        self.path = _path_of(self.url) if self.is_sqlite else None
+        self.file = SqliteFile(self.path) if self.path and not self.url.query else None
+        self.trouble: Trouble | None = None
         self._write_lock = threading.RLock()
         self._engine = self._make_engine(echo)
 
@@ -76,34 +102,92 @@ class Database:
                     f"the database {self.name} cannot be used: {error}. "
                     "Install its driver, or choose another db_path."
                 ) from error
+        file = self.file
+        how: dict[str, Any] = {"connect_args": {"check_same_thread": False}}
+        if file is not None:
+            how = {"creator": lambda: file.connect(READ_TIMEOUT_S)}
         engine = create_engine(
-            self.url,
-            echo=echo,
-            poolclass=QueuePool,
-            pool_size=8,
-            max_overflow=24,
-            connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S},
+            self.url, echo=echo, poolclass=QueuePool, pool_size=8, max_overflow=24, **how
         )
         event.listen(engine, "connect", _configure_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "begin", self._begin_sqlite)
         return engine
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
-        """A read transaction: one consistent view, gone when the block ends."""
-        with self._named_errors(), self._engine.connect() as connection, connection.begin():
-            yield connection
+        """A read transaction: one consistent view, gone when the block ends.
+
+        Raises
+        ------
+        StoreError
+            It cannot be read.
+        """
+        with self._named_errors(writing=False):
+            if self.file is not None:
+                self.file.require()
+            with self._engine.connect() as connection, connection.begin():
+                yield connection
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
-        """A write transaction: committed and on the disk when the block ends, or not at all."""
-        with (
-            self._write_lock,
-            self._named_errors(),
-            self._engine.connect().execution_options(pylantir_write=True) as connection,
-            connection.begin(),
-        ):
-            yield connection
+        """A write transaction: committed and on the disk when the block ends, or not at all.
+
+        Raises
+        ------
+        StoreError
+            It cannot be written, or was written into a file that nobody will find again.
+        """
+        until = time.monotonic() + WRITE_TIMEOUT_S
+        with self._named_errors(writing=True), self._alone(until):
+            if self.file is not None:
+                self.file.require_sound()
+            with self._engine.connect() as connection:
+                connection = connection.execution_options(pylantir_write_until=until)
+                with connection.begin():
+                    yield connection
+            if self.file is not None:
+                self.file.require()
+            self.trouble = None
+
+    @contextlib.contextmanager
+    def _alone(self, until: float) -> Iterator[None]:
+        """Keep other writers of this process out."""
+        if not self._write_lock.acquire(timeout=max(0.0, until - time.monotonic())):
+            raise DatabaseUnavailable(
+                f"the database {self.name} cannot be used: other writes wait for it too"
+            )
+        try:
+            yield
+        finally:
+            self._write_lock.release()
+
+    def _begin_sqlite(self, connection: Connection) -> None:
+        until = connection.get_execution_options().get("pylantir_write_until")
+        if until is None:
+            connection.exec_driver_sql("BEGIN")
+            return
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        try:
+            while not self._begin_write(driver, until):
+                pass
+        finally:
+            driver.execute(f"PRAGMA busy_timeout={int(READ_TIMEOUT_S * 1000)}")
+
+    def _begin_write(self, driver: sqlite3.Connection, until: float) -> bool:
+        """Take the lock, if it comes free soon; else say that it has not."""
+        wait_s = min(_SAY_AFTER_S, max(0.0, until - time.monotonic()))
+        driver.execute(f"PRAGMA busy_timeout={int(wait_s * 1000)}")
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() >= until:
+                raise
+            if self.trouble is None:
+                log.warning("the database is locked by another program; writes wait for it")
+                self.trouble = Trouble(writing=True, error=self._named(error))
+            return False
+        return True
 
     def data_version(self, connection: Connection) -> int:
         """A number that changes when another connection commits (SQLite only; else always 0)."""
@@ -139,24 +223,59 @@ class Database:
         """
         if not self.is_sqlite:
             return
-        with self._named_errors(), contextlib.closing(self._engine.raw_connection()) as connection:
+        with (
+            self._named_errors(writing=True),
+            contextlib.closing(self._engine.raw_connection()) as connection,
+        ):
             connection.execute("PRAGMA journal_mode=WAL")
+
+    @contextlib.contextmanager
+    def open_connection(self) -> Iterator[sqlite3.Connection]:
+        """One of the connections that are open, and no writer of this process beside it (SQLite).
+
+        It still reads a file that has been deleted since.
+
+        Raises
+        ------
+        StoreError
+            There is none.
+        """
+        with (
+            self._named_errors(writing=False),
+            self._alone(time.monotonic() + WRITE_TIMEOUT_S),
+            contextlib.closing(self._engine.raw_connection()) as connection,
+        ):
+            driver = connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            yield driver
+
+    def reopen(self) -> None:
+        """Work with the file that is there now."""
+        self._engine.dispose()
+        if self.file is not None:
+            self.file.adopt()
 
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
 
     @contextlib.contextmanager
-    def _named_errors(self) -> Iterator[None]:
+    def _named_errors(self, *, writing: bool) -> Iterator[None]:
         try:
             yield
         except (SQLAlchemyError, sqlite3.Error) as error:  # sqlite3's own while connecting
-            raise self._named(error) from error
+            named = self._named(error)
+            self.trouble = Trouble(writing, named)
+            raise named from error
+        except StoreError as error:
+            self.trouble = Trouble(writing, error)
+            raise
 
     def _named(self, error: Exception) -> StoreError:
         cause = str(getattr(error, "orig", None) or error).splitlines()[0]
         if any(word in cause for word in _DAMAGED):
-            return DatabaseIncompatible(f"the database {self.name} is damaged: {cause}")
+            way_out = self.file.way_out if self.file else ""
+            return DatabaseDamaged(f"the database {self.name} is damaged: {cause}{way_out}")
         hint = next((hint for word, hint in _HINTS.items() if word in cause), "")
         return DatabaseUnavailable(f"the database {self.name} cannot be used: {cause}{hint}")
 
@@ -177,6 +296,10 @@ def database_url(location: str) -> URL:
         raise DatabaseUnavailable("db_path is neither a file path nor a database URL") from error
 
 
+def _path_of(url: URL) -> Path | None:
+    return Path(url.database) if url.database and url.database != ":memory:" else None
+
+
 def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # SQLAlchemy's begin event says BEGIN, not the driver
     try:
@@ -185,11 +308,6 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     except sqlite3.Error:
         connection.close()  # the pool has not seen it yet
         raise
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    write = connection.get_execution_options().get("pylantir_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
 FOREIGN_WRITE_TRIGGERS = (
