@@ -17,6 +17,7 @@ from pylantir.dicom.scu import echo
 from pylantir.dicom.scu_association import Peer
 from pylantir.errors import PeerError, StartError
 from pylantir.worklist.database import Database
+from pylantir.worklist.instance import InstanceLock
 from pylantir.worklist.schema import prepare
 from pylantir.worklist.steps import StepStore
 from pylantir.worklist.store import ItemStore
@@ -51,6 +52,7 @@ class Worklist:
     database: Database
     items: ItemStore
     steps: StepStore
+    lock: InstanceLock | None = None
 
     @property
     def authority(self) -> str:
@@ -58,21 +60,58 @@ class Worklist:
         return self.items.authority
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database; another server may have it."""
         self.database.close()
+        if self.lock is not None:
+            self.lock.release()
 
 
-def open_worklist(config: Config, clock: SiteClock | None = None) -> Worklist:
+def open_worklist(
+    config: Config, clock: SiteClock | None = None, *, to_serve: bool = False
+) -> Worklist:
     """Open the database of a configuration; created, adopted or migrated as needed.
+
+    Parameters
+    ----------
+    config : Config
+        The site's settings.
+    clock : SiteClock, optional
+        The clock on the wall; one for the configured time zone when absent.
+    to_serve : bool
+        Keep other servers away from it; commands beside a server need no such right.
 
     Raises
     ------
     StoreError
         It cannot be used.
+    StartError
+        Another server has it.
     """
     clock = clock or SiteClock(config.timezone)
     database = Database(config.db_path, echo=config.db_echo)
-    prepare(database, now=clock.now())
+    lock = _the_only_server_of(database) if to_serve else None
+    try:
+        prepare(database, now=clock.now())
+        return _opened(config, clock, database, lock)
+    except BaseException:
+        database.close()
+        if lock is not None:
+            lock.release()
+        raise
+
+
+def _the_only_server_of(database: Database) -> InstanceLock | None:
+    if database.path is None:
+        return None
+    database.create_file()
+    lock = InstanceLock(database.path)
+    lock.acquire()
+    return lock
+
+
+def _opened(
+    config: Config, clock: SiteClock, database: Database, lock: InstanceLock | None
+) -> Worklist:
     items = ItemStore(
         database,
         authority=config.site or "",
@@ -82,7 +121,7 @@ def open_worklist(config: Config, clock: SiteClock | None = None) -> Worklist:
     items.check_foreign_rows()
     report_to = [s.name for s in config.data_sources if s.enabled and s.config.get("write_back")]
     steps = StepStore(database, items=items, report_to=report_to, now=clock.now)
-    return Worklist(config, clock, database, items, steps)
+    return Worklist(config, clock, database, items, steps, lock)
 
 
 class Daemon:

@@ -214,6 +214,23 @@ def test_a_second_server_on_the_port_says_so(tmp_path: Path, daemon_process: Sta
     assert scu.echo(peer_of(daemon)).is_success, "the first one goes on"
 
 
+def test_a_second_server_on_the_database_says_so(
+    tmp_path: Path, daemon_process: StartDaemon
+) -> None:
+    config = configuration(tmp_path)
+    daemon = daemon_process("--config", config)
+
+    told = fails_closed(tmp_path, "--config", config, "--port", "0")
+    code, _, err, _ = pylantir(tmp_path, "add", "--config", config, "--phantom")
+
+    assert f"is served by another pylantir (process {daemon.process.pid} on " in told
+    assert "db_path" in told
+    assert code == 0, f"a command beside the server is fine: {err}"
+    daemon.process.kill()
+    daemon.process.wait(20)
+    daemon_process("--config", config)
+
+
 def test_a_missing_configuration_is_named_with_both_ways_out(tmp_path: Path) -> None:
     told = fails_closed(tmp_path)
 

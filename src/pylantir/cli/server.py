@@ -52,7 +52,7 @@ def run_start(args: argparse.Namespace) -> int:
         max_bytes=config.log.max_bytes,
         backups=config.log.backups,
     )
-    with contextlib.closing(open_worklist(config)) as worklist:
+    with contextlib.closing(open_worklist(config, to_serve=True)) as worklist:
         daemon = Daemon(worklist, *_parts(args, loaded, worklist))
         daemon.handle_signals()
         try:
