@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import pytest
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import AE
 from tests.dicom.modality import (
     C_FIND,
     MPPS,
@@ -24,6 +25,7 @@ from tests.dicom.modality import (
 from tests.dicom.serving import Server, everything
 from tests.worklist.bookings import booking
 
+from pylantir.dicom.implementation import CLASS_UID, version_name
 from pylantir.dicom.sop_classes import SOP_CLASSES, TRANSFER_SYNTAXES
 from pylantir.errors import StartError
 
@@ -62,6 +64,16 @@ def test_an_echo_is_one_line_in_the_log(server: Server, caplog: pytest.LogCaptur
 
 
 # --- Start ---
+
+
+def test_an_association_names_the_implementation(server: Server) -> None:
+    ae = AE(ae_title="MR1")
+    ae.add_requested_context(VERIFICATION)
+    assoc = ae.associate(*server.address)
+    assert assoc.is_established
+    assert assoc.acceptor.implementation_class_uid == CLASS_UID
+    assert assoc.acceptor.implementation_version_name == version_name()
+    assoc.release()
 
 
 def test_the_address_tells_the_real_port(make_server: MakeServer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pylantir.dicom import answers
 from pylantir.dicom.conformance import statement
 from pylantir.dicom.mpps_rules import RULES
 from pylantir.dicom.sop_classes import SOP_CLASSES, TRANSFER_SYNTAXES
@@ -30,3 +31,10 @@ def test_what_the_standard_asks_of_an_mpps_statement_is_answered() -> None:
     assert "A step is kept for as long as the database is" in text
     assert "The server changes no attribute of a step on its own" in text
     assert "N-CREATE puts the items to IN PROGRESS" in text
+
+
+def test_every_status_that_is_answered_is_stated() -> None:
+    named = {name: value for name, value in vars(answers).items() if name.isupper()}
+    statuses = [value for name, value in named.items() if not name.startswith("_")]
+    text = statement()
+    assert [f"0x{code:04X}" for code in statuses if f"0x{code:04X}" not in text] == []

@@ -11,9 +11,11 @@ import logging
 from typing import TYPE_CHECKING
 
 from pydicom import config as pydicom_config
+from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
 
 from pylantir.clock import SiteClock
+from pylantir.dicom.implementation import CLASS_UID, version_name
 from pylantir.dicom.mpps_scp import MppsScp
 from pylantir.dicom.scanners import scanner_for
 from pylantir.dicom.sop_classes import SOP_CLASSES, TRANSFER_SYNTAXES
@@ -102,6 +104,8 @@ class ApplicationEntity:
 
     def _make_ae(self) -> AE:
         ae = AE(ae_title=self._config.ae_title)
+        ae.implementation_class_uid = UID(CLASS_UID)
+        ae.implementation_version_name = version_name()
         for sop_class in SOP_CLASSES:
             ae.add_supported_context(sop_class, list(TRANSFER_SYNTAXES))
         ae.maximum_associations = self._config.maximum_associations

@@ -12,6 +12,7 @@ from pydicom.charset import python_encoding
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 
 from pylantir.dicom import answers
+from pylantir.dicom.implementation import CLASS_UID, version_name
 from pylantir.dicom.mpps_rules import FINAL, RULES, Rule
 from pylantir.dicom.sop_classes import (
     MPPS,
@@ -55,7 +56,8 @@ names some; others are rejected with (1, 1, 3), called AE title not expected of 
 Any called AE title is accepted unless the scanner's profile names some. Up to `maximum_associations`
 (500) are open at once; further ones are rejected with (2, 3, 2). The largest PDU it receives is 16 382
 bytes. No extended negotiation, asynchronous operations window, role selection or user identity is
-needed or offered.
+needed or offered. Implementation Class UID `{uid}`, Implementation Version Name
+`{version}`.
 """
 
 _MATCHING = """\
@@ -142,14 +144,15 @@ def statement() -> str:
     rules = "; ".join(name for name, _ in LINKING_RULES)
     return "\n".join(
         (
-            _INTRODUCTION,
+            _INTRODUCTION.format(uid=CLASS_UID, version=version_name()),
             *_services(),
             "## Modality Worklist (Annex K)\n",
             _MATCHING.format(hidden=hidden, terms=terms),
             *_model(),
             *_find_statuses(),
             _CHARACTER_SETS.format(terms=sets),
-            _MPPS.format(final=final, rules=rules) + "\n".join(_rules(RULES, "")) + "\n",
+            _MPPS.format(final=final, rules=rules) + "\n".join(_rules(RULES, "")),
+            *_mpps_statuses(),
             _SECURITY.rstrip(),
             "",
         )
@@ -204,6 +207,44 @@ def _find_statuses() -> Iterator[str]:
     ):
         yield f"| 0x{code:04X} | {meaning} |"
     yield ""
+
+
+def _mpps_statuses() -> Iterator[str]:
+    yield "\n### Status codes (PS3.7 Annex C, Table F.7.2-2)\n"
+    yield "| status | services | meaning |\n|---|---|---|"
+    for code, services, meaning in (
+        (answers.SUCCESS, "all", "stored, or read"),
+        (answers.OPTIONAL_NOT_SUPPORTED, "N-GET", "some of the attributes asked for are not there"),
+        (answers.NO_SUCH_ATTRIBUTE, "N-CREATE, N-SET", "an attribute that is not allowed here"),
+        (
+            answers.INVALID_ATTRIBUTE_VALUE,
+            "N-CREATE, N-SET",
+            "a value out of range or no value of its VR",
+        ),
+        (
+            answers.ATTRIBUTE_LIST_ERROR,
+            "N-CREATE, N-SET",
+            "warning: stored, though a rule is broken; lenient profile only",
+        ),
+        (
+            answers.PROCESSING_FAILURE,
+            "all",
+            "no data set, or the database failed: nothing is stored",
+        ),
+        (
+            answers.PROCESSING_FAILURE,
+            "N-SET",
+            f"with Error ID 0x{answers.MAY_NO_LONGER_BE_UPDATED:04X}: the step is final",
+        ),
+        (answers.DUPLICATE_SOP_INSTANCE, "N-CREATE", "the step exists; it stays as it is"),
+        (answers.NO_SUCH_SOP_INSTANCE, "N-SET, N-GET", "no such step"),
+        (answers.INVALID_SOP_INSTANCE, "all", "the SOP Instance UID is none"),
+        (answers.MISSING_ATTRIBUTE, "N-CREATE, N-SET", "a type 1 attribute is missing"),
+        (answers.MISSING_ATTRIBUTE_VALUE, "N-CREATE, N-SET", "a type 1 attribute is empty"),
+        (answers.UNRECOGNISED_OPERATION, "all", "the SOP class does not offer the service"),
+    ):
+        yield f"| 0x{code:04X} | {services} | {meaning} |"
+    yield "\nFailures that attributes cause name them in the Attribute Identifier List (0000,1005).\n"
 
 
 def _rules(rules: tuple[Rule, ...], depth: str) -> Iterator[str]:

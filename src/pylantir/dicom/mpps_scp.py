@@ -59,8 +59,6 @@ _KINDS = (
 )
 """Which status answers which kind of violation, the most telling first."""
 
-_UNRECOGNISED_OPERATION = 0x0211
-
 
 class Refusal(PylantirError):
     """A request that ends in a failure status.
@@ -268,7 +266,7 @@ def _tolerate(scanner: Scanner, refusal: Refusal) -> Answer:
 
 def _require_class(event: Event, expected: UID) -> None:
     if event.context.abstract_syntax != expected:
-        raise Refusal(_UNRECOGNISED_OPERATION, "operation not offered by this SOP class")
+        raise Refusal(answers.UNRECOGNISED_OPERATION, "operation not offered by this SOP class")
 
 
 def _instance_uid(value: str) -> str:

@@ -31,6 +31,7 @@ from pydicom.uid import (
 from pylantir.dicom import charsets
 from pylantir.dicom.datasets import item_data_set, plain_values, texts_of
 from pylantir.dicom.elements import Encoding, MalformedDataSet
+from pylantir.dicom.implementation import CLASS_UID, version_name
 from pylantir.dicom.performed import read_attributes
 from pylantir.dicom.sop_classes import WORKLIST_FIND
 from pylantir.errors import ValueProblem
@@ -65,8 +66,6 @@ _CODE_PARTS = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning", "CodingSche
 _LATIN_1 = ("ISO_IR 100",)
 _INSTANCES = uuid.UUID("0d7a3b3e-58e5-5f0b-8f53-2f5a2f1d6f0e")
 """Fixed for ever: the same item always gets the same SOP Instance UID."""
-
-_IMPLEMENTATION = f"{UID_ROOT}.{uuid.uuid5(_INSTANCES, 'implementation').int}"
 
 
 def looks_like_dicom(data: bytes) -> bool:
@@ -319,7 +318,8 @@ def write_worklist_file(item: WorklistItem) -> bytes:
     meta.MediaStorageSOPClassUID = WORKLIST_FIND
     meta.MediaStorageSOPInstanceUID = _instance_uid(item)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = UID(_IMPLEMENTATION)
+    meta.ImplementationClassUID = UID(CLASS_UID)
+    meta.ImplementationVersionName = version_name()
     meta.ImplementationVersionName = "PYLANTIR"
     ds.file_meta = meta
     out = BytesIO()
