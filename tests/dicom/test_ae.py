@@ -69,7 +69,7 @@ def test_an_echo_is_one_line_in_the_log(server: Server, caplog: pytest.LogCaptur
 def test_an_association_names_the_implementation(server: Server) -> None:
     ae = AE(ae_title="MR1")
     ae.add_requested_context(VERIFICATION)
-    assoc = ae.associate(*server.address)
+    assoc = ae.associate(*server.ae.address)
     assert assoc.is_established
     assert assoc.acceptor.implementation_class_uid == CLASS_UID
     assert assoc.acceptor.implementation_version_name == version_name()
