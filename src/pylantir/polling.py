@@ -88,15 +88,26 @@ class SourcePoller:
         self._synchronizer: Synchronizer | None = None
         self._failures = 0
         self._stopping = threading.Event()
+        self._due = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"source-{entry.name}", daemon=True)
 
     def start(self) -> None:
         """Begin to poll."""
         self._thread.start()
 
+    @property
+    def name(self) -> str:
+        """Name of the source."""
+        return self._entry.name
+
+    def fetch_now(self) -> None:
+        """Begin the next round at once, whatever the hour; returns before it is done."""
+        self._due.set()
+
     def stop(self) -> None:
         """End; a fetch that still waits for its network is left behind and applies nothing."""
         self._stopping.set()
+        self._due.set()
         if self._synchronizer is not None:
             self._synchronizer.stopping.set()
         if self._thread.is_alive():
@@ -111,10 +122,14 @@ class SourcePoller:
 
     def _poll(self) -> None:
         pause = 0.0
-        first = True
-        while not self._stopping.wait(pause):
-            if first or is_within(self._entry.operation_interval, self._clock.local_now().time()):
-                first = False
+        asked = True
+        while True:
+            asked = self._due.wait(pause) or asked
+            self._due.clear()
+            if self._stopping.is_set():
+                return
+            if asked or is_within(self._entry.operation_interval, self._clock.local_now().time()):
+                asked = False
                 pause = self.round()
             else:
                 pause = _OUTSIDE_HOURS_S

@@ -13,6 +13,7 @@ from pylantir.cli import (
     exchange,
     items,
     performed,
+    rest,
     scanner,
     server,
     settings,
@@ -25,6 +26,7 @@ Run = Callable[[argparse.Namespace], int]
 
 _COMMANDS: tuple[tuple[str, str, Configure, Run], ...] = (
     ("start", "start the worklist and MPPS server", server.configure_start, server.run_start),
+    ("start-api", "start the REST API by itself", rest.configure_start, rest.run_start),
     ("query-db", "show what is in the worklist", items.configure_query, items.run_query),
     ("add", "add a walk-in or a phantom", items.configure_add, items.run_add),
     ("cancel", "cancel a booking", items.configure_cancel, items.run_cancel),

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pylantir.cli.opening import load, log_level, wants_demo
+from pylantir.cli.rest import add_api_options, api_banner, api_part
 
 if TYPE_CHECKING:
     from pylantir.config.load import LoadedConfig
@@ -32,6 +33,8 @@ def configure_start(parser: argparse.ArgumentParser) -> None:
         help="start, ask and perform as a scanner would, print the outcome and exit",
     )
     parser.add_argument("--log-file", metavar="FILE", help="also write the log there")
+    parser.add_argument("--with-api", action="store_true", help="serve the REST API as well")
+    add_api_options(parser)
 
 
 def run_start(args: argparse.Namespace) -> int:
@@ -53,14 +56,18 @@ def run_start(args: argparse.Namespace) -> int:
         backups=config.log.backups,
     )
     with contextlib.closing(open_worklist(config, to_serve=True)) as worklist:
-        daemon = Daemon(worklist, *_parts(args, loaded, worklist))
+        parts = _parts(args, loaded, worklist)
+        api = api_part(args, loaded, worklist, parts) if args.with_api else None
+        daemon = Daemon(worklist, *parts, *([api] if api else []))
+        if api is not None:
+            api.scp = lambda: daemon.peer
         daemon.handle_signals()
         try:
             daemon.start()
             if not config.allowed_aet and not wants_demo(args):
                 log.warning(_OPEN_TO_ALL, loaded.path or "the configuration")
             log.info("ready: AE title %s, %s port %d", config.ae_title, *daemon.ae.address)
-            print(banner(daemon, loaded, args), flush=True)
+            print(banner(daemon, loaded, args, *(api_banner(api) if api else [])), flush=True)
             daemon.wait()
         finally:
             daemon.stop()
@@ -78,7 +85,7 @@ def _parts(args: argparse.Namespace, loaded: LoadedConfig, worklist: Worklist) -
     return [DemoSource(worklist)]
 
 
-def banner(daemon: Daemon, loaded: LoadedConfig, args: argparse.Namespace) -> str:
+def banner(daemon: Daemon, loaded: LoadedConfig, args: argparse.Namespace, *more: str) -> str:
     """What the person at the keyboard should know: where it listens and what to try next."""
     config = daemon.worklist.config
     host, port = daemon.ae.address
@@ -91,6 +98,7 @@ def banner(daemon: Daemon, loaded: LoadedConfig, args: argparse.Namespace) -> st
             f"  configuration {loaded.path or 'built in'}",
             f"  sources       {'a demonstration: one change each minute' if demo else sources}",
             f"  may connect   {', '.join(config.allowed_aet) or 'EVERY AE title (no allowed_aet)'}",
+            *more,
             "Try in another terminal:",
             *(f"  {line}" for line in _to_try(daemon, args)),
             "Stop with Ctrl-C.",

@@ -86,6 +86,7 @@ DatabasePath = Annotated[str, AfterValidator(_not_a_placeholder)]
 Days = Annotated[int, Field(ge=0, le=36500, strict=True)]
 Hour = Annotated[int, Field(ge=0, le=23, strict=True)]
 Minute = Annotated[int, Field(ge=0, le=59, strict=True)]
+Minutes = Annotated[int, Field(ge=1, le=10080, strict=True)]
 TimeOfDay = tuple[Hour, Minute]
 
 
@@ -181,6 +182,27 @@ class ApiSettings(_Model):
         ("GET", "POST", "PUT", "DELETE", "OPTIONS"), description="methods in CORS requests"
     )
     cors_allow_headers: tuple[str, ...] = Field(("*",), description="headers in CORS requests")
+    behind_proxy: Flag = Field(
+        False, description="a reverse proxy does TLS: any address may be listened on without it"
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        ("127.0.0.1", "::1"), description="proxies whose word on the client's address counts"
+    )
+    tls_certificate: str | None = Field(None, description="certificate chain, PEM file")
+    tls_key: str | None = Field(None, description="its private key, PEM file")
+    access_token_expire_minutes: Minutes = Field(30, description="life of an access token")
+    access_token_max_minutes: Minutes = Field(
+        120, description="longest life that a client may ask for"
+    )
+    session_max_minutes: Minutes = Field(
+        720, description="after that a token cannot be renewed without a password"
+    )
+
+    @model_validator(mode="after")
+    def _certificate_has_a_key(self) -> ApiSettings:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("expected tls_certificate and tls_key together")
+        return self
 
 
 class LogSettings(_Model):

@@ -63,6 +63,8 @@ def conditions(query: WorklistQuery) -> list[ColumnElement[bool]]:
         found.append(_columns.performed_procedure_step_status.not_in(query.hidden))
     if query.only_modalities:
         found.append(_columns.modality.in_(query.only_modalities))
+    if query.only_sources:
+        found.append(_columns.data_source.in_(query.only_sources))
     return found
 
 

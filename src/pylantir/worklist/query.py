@@ -183,8 +183,8 @@ class WorklistQuery:
         Scheduled start date and time as one interval.
     hidden : tuple of ItemStatus
         Not shown, unless a key names a status.
-    only_statuses, only_modalities, only_stations : tuple
-        What this caller may see at all; empty for no limit.
+    only_statuses, only_modalities, only_stations, only_sources : tuple
+        What this caller may see at all, or wants to; empty for no limit.
     first_day, last_day : date or None
         Days that a query without a date of its own sees, inclusive.
     shown_days : tuple of (str, date, date)
@@ -200,6 +200,7 @@ class WorklistQuery:
     only_statuses: tuple[ItemStatus, ...] = ()
     only_modalities: tuple[str, ...] = ()
     only_stations: tuple[str, ...] = ()
+    only_sources: tuple[str, ...] = ()
     first_day: dt.date | None = None
     last_day: dt.date | None = None
     shown_days: tuple[tuple[str, dt.date, dt.date], ...] = ()
@@ -250,6 +251,8 @@ class WorklistQuery:
         if self.only_statuses and item.status not in self.only_statuses:
             return False
         if self.only_modalities and item.modality not in self.only_modalities:
+            return False
+        if self.only_sources and item.data_source not in self.only_sources:
             return False
         stations = item.scheduled_station_ae_title
         return not (self.only_stations and stations and not set(stations) & set(self.only_stations))

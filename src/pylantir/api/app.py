@@ -1,0 +1,84 @@
+"""The application: routes, errors, and what holds for every request."""
+
+from __future__ import annotations
+
+import logging
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from pylantir.api import problems
+from pylantir.api.guard import Guard
+from pylantir.api.pages import Pages
+from pylantir.api.problems import MEDIA_TYPE, Problem
+from pylantir.api.routes import auth, documents, health, sources, steps, users, worklist
+from pylantir.api.services import Services
+
+log = logging.getLogger(__name__)
+
+_DESCRIPTION = """The worklist over HTTP. Sign in with `POST /auth/login` and send the token as
+`Authorization: Bearer ...`. Roles: **read** looks, **write** changes the worklist, **admin**
+manages accounts as well. Errors are problem details (RFC 9457)."""
+_EXPOSED = ["ETag", "Link", "Location", "Retry-After", "X-Request-ID", "X-Total-Count"]
+_ROUTERS = (auth, worklist, steps, sources, users, health, documents)
+_PROBLEM: dict[str, Any] = {
+    "model": Problem,
+    "description": "something went wrong",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
+def build_app(services: Services) -> ASGIApp:
+    """The REST API over some parts of the house."""
+    return Guard(_cors(services, build_routes(services)), is_tls=bool(_tls(services)))
+
+
+def _tls(services: Services) -> str | bool | None:
+    api = services.config.api
+    return api.tls_certificate or api.behind_proxy
+
+
+def build_routes(services: Services) -> FastAPI:
+    """The application without what holds for every request; its description is here."""
+    app = FastAPI(
+        title="Pylantir",
+        description=_DESCRIPTION,
+        version=_version(),
+        docs_url=None,
+        redoc_url=None,
+        responses={"4XX": _PROBLEM, "5XX": _PROBLEM},
+    )
+    app.state.services = services
+    app.state.pages = Pages(services.items)
+    problems.install(app)
+    for module in _ROUTERS:
+        app.include_router(module.router)
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("pylantir")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _cors(services: Services, app: ASGIApp) -> ASGIApp:
+    """Cross-origin requests, for the origins that the site names; none by default."""
+    api = services.config.api
+    if not api.cors_allowed_origins:
+        return app
+    every = "*" in api.cors_allowed_origins
+    if every:
+        log.warning("api.cors_allowed_origins is *: every web page may use the API")
+    return CORSMiddleware(
+        app,
+        allow_origins=list(api.cors_allowed_origins),
+        allow_credentials=api.cors_allow_credentials and not every,
+        allow_methods=list(api.cors_allow_methods),
+        allow_headers=list(api.cors_allow_headers),
+        expose_headers=_EXPOSED,
+    )

@@ -1,0 +1,132 @@
+"""What holds for every request: an id, limits, security headers, and no traceback.
+
+The outermost layer, plain ASGI: a body that is too large or too slow is refused before anything
+else looks at it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pylantir.api.problems import problem
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 64 * 1024
+MAX_REQUEST_S = 10.0
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
+_STREAMS = ("/events",)
+
+_HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+"""On every response, unless the route has said something else."""
+
+_STRICT_TRANSPORT = ("strict-transport-security", "max-age=31536000")
+
+
+class BodyTooLarge(Exception):
+    """More bytes than a request may have."""
+
+
+class Guard:
+    """ASGI middleware; the outermost.
+
+    Parameters
+    ----------
+    app : ASGI application
+        What is guarded.
+    is_tls : bool
+        Whether clients reach it over TLS.
+    """
+
+    def __init__(self, app: ASGIApp, *, is_tls: bool = False) -> None:
+        self._app = app
+        headers = [*_HEADERS.items(), *([_STRICT_TRANSPORT] if is_tls else [])]
+        self._headers = [(name.encode(), value.encode()) for name, value in headers]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        exchange = _Exchange(scope, receive, send, self._headers)
+        if exchange.announced_bytes > MAX_BODY_BYTES:
+            await exchange.refuse(413, f"expected at most {MAX_BODY_BYTES} bytes")
+            return
+        await self._run(exchange, scope)
+
+    async def _run(self, exchange: _Exchange, scope: Scope) -> None:
+        limit = None if scope["path"] in _STREAMS else MAX_REQUEST_S
+        try:
+            async with asyncio.timeout(limit):
+                await self._app(scope, exchange.receive, exchange.send)
+        except BodyTooLarge:
+            await exchange.refuse(413, f"expected at most {MAX_BODY_BYTES} bytes")
+        except TimeoutError:
+            log.warning("REST request %s took longer than %d s", exchange.request_id, MAX_REQUEST_S)
+            await exchange.refuse(504, f"this took longer than {MAX_REQUEST_S:.0f} s")
+        except Exception as error:
+            log.error("REST request %s failed: %s", exchange.request_id, type(error).__name__)
+            log.debug("cause", exc_info=True)
+            await exchange.refuse(500, "a defect of the server; its log has this request's id")
+
+
+class _Exchange:
+    """One request and its response."""
+
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, headers: list[tuple[bytes, bytes]]
+    ) -> None:
+        given = dict(scope["headers"])
+        shown = given.get(b"x-request-id", b"")
+        known = _REQUEST_ID.fullmatch(shown) is not None
+        self.request_id = shown.decode() if known else secrets.token_hex(8)
+        length = given.get(b"content-length", b"0")
+        self.announced_bytes = int(length) if length.isdigit() else 0
+        scope.setdefault("state", {})["request_id"] = self.request_id
+        self._receive = receive
+        self._send = send
+        self._added = [*headers, (b"x-request-id", self.request_id.encode())]
+        self._received_bytes = 0
+        self._has_started = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._received_bytes += len(message.get("body", b""))
+        if self._received_bytes > MAX_BODY_BYTES:
+            raise BodyTooLarge
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._has_started = True
+            present = {name.lower() for name, _ in message["headers"]}
+            missing = [pair for pair in self._added if pair[0] not in present]
+            message = {**message, "headers": [*message["headers"], *missing]}
+        await self._send(message)
+
+    async def refuse(self, status: int, detail: str) -> None:
+        """Answer with a problem, if no other answer has begun."""
+        if self._has_started:
+            return
+        response = problem(self.request_id, status, detail)
+        await response({"type": "http"}, _nothing, self.send)
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}

@@ -1,0 +1,197 @@
+"""The REST API as a part of a process: what it is made of, and what has to work.
+
+In ``start --with-api`` it shares the daemon's worklist and sources; ``start-api`` runs it alone on
+the same files.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pylantir.api.server import ApiServer
+from pylantir.api.services import Check, Services
+from pylantir.dicom.scu import echo
+from pylantir.errors import NotFound, PeerError, StoreError
+from pylantir.polling import SourcePoller, pollers
+from pylantir.users.signin import Lives, SignIn
+from pylantir.users.store import UserStore, open_users, users_location
+from pylantir.users.tokens import Tokens, signing_key
+from pylantir.worklist.database import database_url
+from pylantir.worklist.sources import SourceStore
+
+if TYPE_CHECKING:
+    from pylantir.config.schema import Config
+    from pylantir.daemon import Worklist
+    from pylantir.dicom.scu_association import Peer
+
+log = logging.getLogger(__name__)
+
+_TRUSTED_S = 2.0
+"""How long an outcome of the checks stands: asking often costs nobody a C-ECHO each time."""
+
+_LATE_INTERVALS = 5
+
+
+class RestApi:
+    """The REST API: accounts, services and the HTTP server, started and stopped together.
+
+    Parameters
+    ----------
+    config : Config
+        The site's settings.
+    environ : mapping
+        Where sources find their secrets.
+    worklist : Worklist
+        The open worklist; whoever opened it closes it.
+    running : sequence of SourcePoller
+        Sources of this process; without them a round that somebody asks for runs here.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        environ: Mapping[str, str],
+        worklist: Worklist,
+        running: Sequence[SourcePoller] = (),
+    ) -> None:
+        self._config = config
+        self._environ = environ
+        self._worklist = worklist
+        self._running = {poller.name: poller for poller in running}
+        self._users: UserStore | None = None
+        self._server: ApiServer | None = None
+        self._rounds: dict[str, threading.Thread] = {}
+        self._checked: tuple[float, list[Check]] | None = None
+        self._checking = threading.Lock()
+        self.scp: Callable[[], Peer] | None = None
+        self.setup_code = ""
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self._server.url if self._server is not None else ""
+
+    def start(self) -> None:
+        """Open the accounts and listen.
+
+        Raises
+        ------
+        StartError
+            See :meth:`ApiServer.start`.
+        StoreError
+            The accounts cannot be used.
+        """
+        clock = self._worklist.clock
+        self._users = open_users(self._config, clock.now)
+        try:
+            tokens = Tokens(signing_key(key_path(self._config)), clock.now)
+            api = self._config.api
+            lives = Lives(
+                api.access_token_expire_minutes,
+                api.access_token_max_minutes,
+                api.session_max_minutes,
+            )
+            sign_in = SignIn(self._users, tokens, lives=lives, now=clock.now)
+            self._server = ApiServer(self._services(self._users, sign_in))
+            self._server.start()
+        except BaseException:
+            self.stop()
+            raise
+        self.setup_code = sign_in.setup_code.text if sign_in.setup_code else ""
+        log.info("REST API: %s", self._server.url)
+
+    def stop(self) -> None:
+        """End and close the accounts."""
+        if self._server is not None:
+            self._server.stop()
+        if self._users is not None:
+            self._users.close()
+        self._server = self._users = None
+
+    def _services(self, users: UserStore, sign_in: SignIn) -> Services:
+        worklist = self._worklist
+        return Services(
+            config=self._config,
+            clock=worklist.clock,
+            items=worklist.items,
+            steps=worklist.steps,
+            sources=SourceStore(worklist.database),
+            users=users,
+            sign_in=sign_in,
+            identify=sign_in.principal,
+            checks=self._checks,
+            request_sync=self._request_sync,
+        )
+
+    def _request_sync(self, name: str) -> None:
+        poller = self._running.get(name)
+        if poller is not None:
+            poller.fetch_now()
+            return
+        present = self._rounds.get(name)
+        if present is not None and present.is_alive():
+            return  # it is being fetched already
+        worklist = self._worklist
+        made = pollers(self._config, self._environ, worklist.database, worklist.clock)
+        found = next((each for each in made if each.name == name), None)
+        if found is None:
+            raise NotFound(f"no enabled source {name!r}")
+        thread = threading.Thread(target=found.round, name=f"source-{name}", daemon=True)
+        self._rounds[name] = thread
+        thread.start()
+
+    def _checks(self) -> list[Check]:
+        with self._checking:
+            now = time.monotonic()
+            if self._checked is None or now - self._checked[0] > _TRUSTED_S:
+                self._checked = (now, list(self._check()))
+            return self._checked[1]
+
+    def _check(self) -> list[Check]:
+        try:
+            self._worklist.items.revision()
+            found = [Check("database", True, "answers")]
+        except StoreError:
+            return [Check("database", False, "cannot be read; the log says why")]
+        if self.scp is not None:
+            found.append(_echo_check(self.scp()))
+        return [*found, *self._source_checks()]
+
+    def _source_checks(self) -> list[Check]:
+        states = {s.name: s for s in SourceStore(self._worklist.database).states()}
+        now = self._worklist.clock.now()
+        checks = []
+        for entry in self._config.data_sources:
+            if not entry.enabled:
+                continue
+            state = states.get(entry.name)
+            last = state.last_success if state else ""
+            age_s = (now - dt.datetime.fromisoformat(last)).total_seconds() if last else None
+            is_ok = age_s is not None and age_s <= _LATE_INTERVALS * entry.sync_interval
+            words = "no success yet" if age_s is None else f"last success {age_s:.0f} s ago"
+            checks.append(Check(f"source {entry.name}", is_ok, words, is_required=False))
+        return checks
+
+
+def _echo_check(peer: Peer) -> Check:
+    try:
+        status = echo(peer)
+    except PeerError as error:
+        return Check("dicom", False, f"no answer to a C-ECHO: {error.for_log}")
+    return Check("dicom", status.is_success, f"C-ECHO: {status.words}")
+
+
+def key_path(config: Config) -> Path:
+    """Where the key is that signs tokens: beside the accounts."""
+    location = database_url(users_location(config))
+    if location.get_backend_name() == "sqlite" and location.database:
+        return Path(location.database).with_suffix(".key")
+    from pylantir.config.load import data_folder
+
+    return data_folder() / "users.key"
