@@ -164,6 +164,7 @@ from pylantir import logs
 from pylantir.worklist.database import Database
 logs.configure(logging.INFO)
 database = Database("worklist.db", echo=True)
+database.create_file()
 with database.read() as connection:
     connection.exec_driver_sql("SELECT 'invented'")
 database.close()
