@@ -26,7 +26,7 @@ RANKS = (
     {"api", "web"},
     {"dicom", "sync"},
     {"sources", "users"},
-    {"worklist"},
+    {"worklist", "audit"},
     {"config"},
     {"clock", "logs", "errors"},
     {"__init__"},
@@ -62,7 +62,7 @@ HOMES = {
 }
 """The only rooms that may import a package."""
 
-STRANGERS_TO_THE_WORKLIST = (
+STRANGERS_TO_INNER_ROOMS = (
     "pynetdicom requests urllib3 urllib.request http httpx aiohttp redcap fastapi starlette uvicorn"
 ).split()
 
@@ -189,13 +189,14 @@ def test_scanners_and_sources_never_know_each_other() -> None:
     assert strangers == []
 
 
-def test_the_worklist_knows_neither_dicom_network_nor_http() -> None:
+@pytest.mark.parametrize("room", ["worklist", "audit"])
+def test_an_inner_room_knows_neither_dicom_network_nor_http(room: str) -> None:
     known = [
         f"{where(path, line)}: {name}"
         for path in MODULES
-        if room_of(module_name(path)) == "worklist"
+        if room_of(module_name(path)) == room
         for line, name in imports_of(path)
-        if any(is_within(name, stranger) for stranger in STRANGERS_TO_THE_WORKLIST)
+        if any(is_within(name, stranger) for stranger in STRANGERS_TO_INNER_ROOMS)
     ]
 
     assert known == []

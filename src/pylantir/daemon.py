@@ -10,6 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pylantir.audit import events
+from pylantir.audit.opening import open_trail
+from pylantir.audit.trail import AuditTrail
 from pylantir.clock import SiteClock
 from pylantir.dicom.ae import ApplicationEntity
 from pylantir.dicom.scanners import scanner_for
@@ -52,6 +55,7 @@ class Worklist:
     database: Database
     items: ItemStore
     steps: StepStore
+    audit: AuditTrail
     lock: InstanceLock | None = None
 
     @property
@@ -121,7 +125,8 @@ def _opened(
     items.check_foreign_rows()
     report_to = [s.name for s in config.data_sources if s.enabled and s.config.get("write_back")]
     steps = StepStore(database, items=items, report_to=report_to, now=clock.now)
-    return Worklist(config, clock, database, items, steps, lock)
+    audit = open_trail(config.audit, database.path)
+    return Worklist(config, clock, database, items, steps, audit, lock)
 
 
 class Daemon:
@@ -137,7 +142,9 @@ class Daemon:
 
     def __init__(self, worklist: Worklist, *parts: Part) -> None:
         self.worklist = worklist
-        self.ae = ApplicationEntity(worklist.config, worklist.items, worklist.steps, worklist.clock)
+        self.ae = ApplicationEntity(
+            worklist.config, worklist.items, worklist.steps, worklist.clock, worklist.audit
+        )
         self._parts: tuple[Part, ...] = (self.ae, *parts)
         self._started: list[Part] = []
         self._stopping = threading.Event()
@@ -165,6 +172,7 @@ class Daemon:
             A part cannot start; those that had are stopped again.
         """
         try:
+            self._begin_trail()
             for part in self._parts:
                 part.start()
                 self._started.append(part)
@@ -172,6 +180,16 @@ class Daemon:
         except BaseException:
             self.stop()
             raise
+
+    def _begin_trail(self) -> None:
+        audit, title = self.worklist.audit, self.worklist.config.ae_title
+        try:
+            audit.start()
+        except OSError as error:
+            raise StartError(
+                f"cannot write the audit trail: {error}. Change audit.path in the configuration."
+            ) from error
+        audit.record(events.application(events.Kind.START, title))
 
     def _prove(self) -> None:
         try:
@@ -204,6 +222,7 @@ class Daemon:
             for stop in stops:
                 stop.result()
         finally:
+            self.worklist.audit.end(self.worklist.config.ae_title)
             self.worklist.close()
 
     def handle_signals(self) -> None:

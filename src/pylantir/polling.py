@@ -29,6 +29,7 @@ from pylantir.worklist.outbox import Outbox
 from pylantir.worklist.sources import SourceStore
 
 if TYPE_CHECKING:
+    from pylantir.audit.trail import AuditTrail
     from pylantir.config.schema import Config, DataSource, OperationInterval
     from pylantir.worklist.database import Database
 
@@ -75,11 +76,19 @@ class SourcePoller:
         The worklist.
     clock : SiteClock
         The clock on the wall.
+    audit : AuditTrail, optional
+        Keeps what was changed.
     """
 
     def __init__(
-        self, entry: DataSource, settings: SourceSettings, database: Database, clock: SiteClock
+        self,
+        entry: DataSource,
+        settings: SourceSettings,
+        database: Database,
+        clock: SiteClock,
+        audit: AuditTrail | None = None,
     ) -> None:
+        self._audit = audit
         self._entry = entry
         self._settings = settings
         self._database = database
@@ -152,7 +161,7 @@ class SourcePoller:
         if self._synchronizer is None:
             self._source = make_source(self._entry.type, self._settings)
             self._synchronizer = Synchronizer(
-                self._entry.name, self._source, self._database, self._clock
+                self._entry.name, self._source, self._database, self._clock, self._audit
             )
         return self._synchronizer
 
@@ -271,7 +280,11 @@ def wants_reports(entry: DataSource) -> bool:
 
 
 def pollers(
-    config: Config, environ: Mapping[str, str], database: Database, clock: SiteClock
+    config: Config,
+    environ: Mapping[str, str],
+    database: Database,
+    clock: SiteClock,
+    audit: AuditTrail | None = None,
 ) -> list[SourcePoller]:
     """One poller for each enabled source.
 
@@ -284,6 +297,6 @@ def pollers(
     for entry in enabled:
         require_known(entry.type, entry.name)
     return [
-        SourcePoller(entry, settings_for(entry, config, environ, clock), database, clock)
+        SourcePoller(entry, settings_for(entry, config, environ, clock), database, clock, audit)
         for entry in enabled
     ]

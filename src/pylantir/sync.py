@@ -9,10 +9,12 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pylantir.audit.events import Actor, AuditEvent, Kind, Role, booking
+from pylantir.audit.trail import AuditTrail
 from pylantir.errors import InvalidItem, SourceError, ValueProblem
 from pylantir.sources.base import Batch, BookingWindow, RejectedRecord, Source, SourceRecord
 from pylantir.worklist.item import WorklistItem, make_item
@@ -126,9 +128,19 @@ class Synchronizer:
         The worklist.
     clock : SiteClock
         The clock on the wall.
+    audit : AuditTrail, optional
+        Keeps what was changed.
     """
 
-    def __init__(self, name: str, source: Source, database: Database, clock: SiteClock) -> None:
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        database: Database,
+        clock: SiteClock,
+        audit: AuditTrail | None = None,
+    ) -> None:
+        self._audit = audit or AuditTrail(None)
         self.name = name
         self._source = source
         self._database = database
@@ -296,6 +308,7 @@ class Synchronizer:
                     notes=(*report.notes, *([_FROZEN] if report.frozen else [])),
                 ),
             )
+        self._audit.record_all(_changes(self.name, plan))
         return report
 
     @staticmethod
@@ -308,6 +321,20 @@ _FROZEN = (
     "more than a quarter of the scheduled bookings would vanish at once, so nothing was withdrawn; "
     "look at the source, then: pylantir sync --source NAME --accept-withdrawals"
 )
+
+
+def _changes(source: str, plan: Plan) -> Iterator[AuditEvent]:
+    """What a source changed, booking by booking, for the audit trail."""
+    who = Actor(source, "", "", Role.SOURCE, True)
+    withdrawn = ((each.item, reason) for each, reason in plan.withdrawn)
+    for kind, changes in (
+        (Kind.CREATED, ((item, "") for item in plan.created)),
+        (Kind.UPDATED, ((item, "") for item in plan.changed)),
+        (Kind.DELETED, withdrawn),
+    ):
+        for item, reason in changes:
+            details = {"Record": item.source_record_id}
+            yield booking(kind, who, item, details=details, reason=reason)
 
 
 def _checked_id(record_id: str) -> str:

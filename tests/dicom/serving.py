@@ -12,6 +12,8 @@ from pydicom.dataset import Dataset
 from tests.dicom.modality import Answer, Modality
 from tests.worklist.bookings import NOW, booking
 
+from pylantir.audit.files import TrailFiles
+from pylantir.audit.trail import AuditTrail
 from pylantir.clock import SiteClock
 from pylantir.config.schema import Config
 from pylantir.dicom.ae import ApplicationEntity
@@ -29,17 +31,20 @@ STEP_SEQUENCE = "ScheduledProcedureStepSequence"
 class Server:
     """The Application Entity over a prepared database; the day is that of the bookings."""
 
-    def __init__(self, db_path: Path, **settings: Any) -> None:
+    def __init__(self, db_path: Path, *, audited: bool = False, **settings: Any) -> None:
         self.config = Config(db_path=str(db_path), **{"ip": "127.0.0.1", "port": 0, **settings})
         self.db_path = db_path
         self.database = Database(str(db_path))
         clock = SiteClock("UTC", now=lambda: NOW)
         self.items = ItemStore(self.database, now=clock.now)
         self.steps = StepStore(self.database, now=clock.now)
-        self.ae = ApplicationEntity(self.config, self.items, self.steps, clock)
+        self.trail = TrailFiles(db_path.with_suffix(".audit"))
+        self.audit = AuditTrail(self.trail if audited else None)
+        self.ae = ApplicationEntity(self.config, self.items, self.steps, clock, self.audit)
         self._modality: Modality | None = None
 
     def start(self) -> Server:
+        self.audit.start()
         self.ae.start()
         return self
 
@@ -48,6 +53,7 @@ class Server:
             self._modality.hang_up()
             self._modality = None
         self.ae.stop()
+        self.audit.stop()
         self.database.close()
 
     @property

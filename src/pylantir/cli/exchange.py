@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pylantir.cli import audited
 from pylantir.cli.filters import add_filters, query_of
 from pylantir.cli.opening import load, log_to_stderr, open_store
 from pylantir.errors import ConfigProblem, ConfigurationError
@@ -122,6 +123,8 @@ def _store(importer: Importer, worklist: Worklist | None, args: argparse.Namespa
     if refused and args.strict:
         return f"created 0, updated 0, unchanged 0, refused {refused}; nothing stored (--strict)"
     report = worklist.items.put(items)
+    audited.created(worklist, report.created_items)
+    audited.updated(worklist, report.updated_items)
     return (
         f"created {report.created}, updated {report.updated}, "
         f"unchanged {report.unchanged}, refused {refused}"
@@ -276,6 +279,7 @@ def run_export(args: argparse.Namespace) -> int:
         if chosen == "wl" and not args.status:
             query = replace(query, hidden=HIDDEN_BY_DEFAULT)
         items = worklist.items.find(query)
+        audited.looked(worklist, args, len(items))
     try:
         _write(items, chosen, args.output)
     except BrokenPipeError:

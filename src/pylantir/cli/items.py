@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pylantir.cli import performed, table
+from pylantir.cli import audited, performed, table
 from pylantir.cli.chosen import item_meant
 from pylantir.cli.filters import add_filters, query_of
 from pylantir.cli.opening import open_store
@@ -76,6 +76,7 @@ def _show_items(worklist: Worklist, args: argparse.Namespace) -> int:
         rows = [[table.cell(record[name]) for _, name in _COLUMNS] for record in records]
         table.write_table([header for header, _ in _COLUMNS], rows)
     print(_note(len(shown), len(found), worklist.items.count()), file=sys.stderr)
+    audited.looked(worklist, args, len(shown))
     return 0
 
 
@@ -88,6 +89,7 @@ def _note(shown: int, found: int, total: int) -> str:
 
 def _show_rejected(worklist: Worklist, args: argparse.Namespace) -> int:
     rejected = worklist.items.rejected()
+    audited.looked(worklist, args, len(rejected))
     records: list[dict[str, Any]] = [
         {
             "id": row.item_id,
@@ -134,6 +136,7 @@ def run_add(args: argparse.Namespace) -> int:
         except InvalidItem as error:
             raise InvalidItem([_as_typed(problem) for problem in error.problems]) from None
         added = worklist.items.add(item)
+        audited.created(worklist, [added])
     print(f"item {added.item_id}")
     print(f"StudyInstanceUID {added.study_instance_uid}")
     return 0
@@ -195,5 +198,6 @@ def run_cancel(args: argparse.Namespace) -> int:
     with open_store(args, create=False) as worklist:
         item = item_meant(worklist, args.item)
         worklist.items.set_status(item.item_id or 0, ItemStatus.CANCELLED)
+        audited.cancelled(worklist, item)
     print(f"item {item.item_id} cancelled")
     return 0

@@ -85,7 +85,9 @@ def open_store(
         config = loaded.config
         if rehearse:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pylantir-"))
-            config = config.model_copy(update={"db_path": _copied(config.db_path, Path(folder))})
+            silent = config.audit.model_copy(update={"enabled": False})
+            copy = _copied(config.db_path, Path(folder))
+            config = config.model_copy(update={"db_path": copy, "audit": silent})
         worklist = open_worklist(config)
         stack.callback(worklist.database.close)
         yield worklist

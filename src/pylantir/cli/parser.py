@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from pylantir.cli import (
     accounts,
+    audit,
     exchange,
     items,
     performed,
@@ -60,6 +61,7 @@ _COMMANDS: tuple[tuple[str, str, Configure, Run], ...] = (
     ),
     ("create-user", "make an account", accounts.configure_create, accounts.run_create),
     ("list-users", "show the accounts", accounts.configure_list, accounts.run_list),
+    ("audit", "who asked for and who changed what", audit.configure_audit, audit.run_audit),
     ("init", "write a commented starting point", settings.configure_init, settings.run_init),
     (
         "check-config",

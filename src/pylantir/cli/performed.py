@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pylantir.cli import table
+from pylantir.cli import audited, table
 from pylantir.cli.chosen import item_meant
 from pylantir.cli.opening import open_store
 
@@ -29,6 +29,7 @@ def run_link(args: argparse.Namespace) -> int:
     with open_store(args, create=False) as worklist:
         item = item_meant(worklist, args.item)
         linked = worklist.steps.link(args.step, item.item_id or 0, args.position)
+        audited.linked(worklist, linked, item)
         status = worklist.items.get(item.item_id or 0).status
     print(f"step {linked.step.sop_instance_uid} linked to item {item.item_id}, now {status}")
     return 0
@@ -37,6 +38,7 @@ def run_link(args: argparse.Namespace) -> int:
 def show_steps(worklist: Worklist, args: argparse.Namespace) -> int:
     """Print performed steps, or only those that belong to no booking."""
     steps = worklist.steps.all(unlinked=args.unlinked)
+    audited.looked(worklist, args, len(steps))
     table.show_records([_record(step) for step in steps], args)
     kind = "unlinked performed steps" if args.unlinked else "performed steps"
     print(f"{len(steps)} {kind}", file=sys.stderr)

@@ -79,7 +79,9 @@ def _parts(args: argparse.Namespace, loaded: LoadedConfig, worklist: Worklist) -
     if not wants_demo(args):
         from pylantir.polling import pollers
 
-        return pollers(loaded.config, loaded.environ, worklist.database, worklist.clock)
+        return pollers(
+            loaded.config, loaded.environ, worklist.database, worklist.clock, worklist.audit
+        )
     from pylantir.demo import DemoSource
 
     return [DemoSource(worklist)]

@@ -71,7 +71,9 @@ def _keep_syncing(args: argparse.Namespace, loaded: LoadedConfig, worklist: Work
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda *_: stopping.set())
-    running = pollers(loaded.config, loaded.environ, worklist.database, worklist.clock)
+    running = pollers(
+        loaded.config, loaded.environ, worklist.database, worklist.clock, worklist.audit
+    )
     for poller in running:
         poller.start()
     while not stopping.wait(0.5):
@@ -123,7 +125,7 @@ def _synchronizer(
     source = make_source(entry.type, settings)
     source.progress = progress
     try:
-        yield Synchronizer(entry.name, source, worklist.database, worklist.clock)
+        yield Synchronizer(entry.name, source, worklist.database, worklist.clock, worklist.audit)
     finally:
         source.close()
 

@@ -217,6 +217,21 @@ class LogSettings(_Model):
     )
 
 
+class AuditSettings(_Model):
+    """The audit trail: who asked for and who changed what."""
+
+    enabled: Flag = Field(True, description="false keeps no trail")
+    path: str | None = Field(
+        None, description="folder of the trail; beside the database when absent"
+    )
+    max_bytes: Annotated[int, Field(ge=100_000, strict=True)] = Field(
+        50_000_000, description="size at which the next file is begun"
+    )
+    retention_days: Annotated[int, Field(ge=1, le=36500, strict=True)] | None = Field(
+        2190, description="files are removed when they are older; null keeps them for ever"
+    )
+
+
 class Config(_Model):
     """Everything that may be configured."""
 
@@ -265,6 +280,7 @@ class Config(_Model):
     data_sources: tuple[DataSource, ...] = Field((), description="where bookings come from")
     api: ApiSettings = Field(ApiSettings(), description="the REST API")
     log: LogSettings = Field(LogSettings(), description="the log file")
+    audit: AuditSettings = Field(AuditSettings(), description="the audit trail")
     db_update_interval: Seconds | None = Field(
         None, description="deprecated: sync_interval of a data source"
     )

@@ -14,7 +14,9 @@ from pydicom import config as pydicom_config
 from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
 
+from pylantir.audit.trail import AuditTrail
 from pylantir.clock import SiteClock
+from pylantir.dicom.audited import DicomAudit
 from pylantir.dicom.implementation import CLASS_UID, version_name
 from pylantir.dicom.mpps_scp import MppsScp
 from pylantir.dicom.scanners import scanner_for
@@ -51,15 +53,23 @@ class ApplicationEntity:
         The worklist.
     clock : SiteClock
         The clock on the wall.
+    audit : AuditTrail, optional
+        Keeps who asked for and who changed what.
     """
 
     def __init__(
-        self, config: Config, items: ItemStore, steps: StepStore, clock: SiteClock
+        self,
+        config: Config,
+        items: ItemStore,
+        steps: StepStore,
+        clock: SiteClock,
+        audit: AuditTrail | None = None,
     ) -> None:
+        self._audit = DicomAudit(audit or AuditTrail(None), items)
         self._config = config
         self._allowed = frozenset(title.strip() for title in config.allowed_aet)
-        worklist = WorklistScp(items, config, clock)
-        mpps = MppsScp(steps, config, clock)
+        worklist = WorklistScp(items, config, clock, self._audit)
+        mpps = MppsScp(steps, config, clock, self._audit)
         self._handlers: list[evt.EventHandlerType] = [
             (evt.EVT_CONN_OPEN, prepare_connection),
             (evt.EVT_REQUESTED, self._admit),
@@ -121,11 +131,13 @@ class ApplicationEntity:
         calling = str(request.calling_ae_title).strip()
         called = str(request.called_ae_title).strip()
         if self._allowed and calling not in self._allowed:
+            self._audit.refused(event.assoc, calling, called, "calling AE title not recognised")
             log.warning("association from %r refused: calling AE title not recognised", calling)
             refuse(event.assoc, *_CALLING_NOT_RECOGNISED)
             return
         expected = scanner_for(self._config, calling).called_ae_titles
         if expected and called not in expected:
+            self._audit.refused(event.assoc, calling, called, "called AE title not recognised")
             log.warning("association from %r refused: called AE title not recognised", calling)
             refuse(event.assoc, *_CALLED_NOT_RECOGNISED)
 

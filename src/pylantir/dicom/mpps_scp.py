@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
+from pylantir.audit.events import Kind, Outcome
 from pylantir.clock import SiteClock
 from pylantir.dicom import answers
+from pylantir.dicom.audited import DicomAudit
 from pylantir.dicom.elements import Encoding, MalformedDataSet
 from pylantir.dicom.mpps_rules import (
     STATUS,
@@ -96,9 +98,14 @@ class MppsScp:
         The site's settings and scanner profiles.
     clock : SiteClock
         The clock on the wall.
+    audit : DicomAudit
+        Keeps who changed what.
     """
 
-    def __init__(self, steps: StepStore, config: Config, clock: SiteClock) -> None:
+    def __init__(
+        self, steps: StepStore, config: Config, clock: SiteClock, audit: DicomAudit
+    ) -> None:
+        self._audit = audit
         self._steps = steps
         self._config = config
         self._clock = clock
@@ -123,12 +130,15 @@ class MppsScp:
         try:
             return work(event, scanner)
         except Refusal as refusal:
+            self._audit.not_performed(event, name, refusal.for_log, Outcome.MINOR)
             log.warning("%s from %s refused: %s", name, scanner.ae_title, refusal.for_log)
             return refusal.status, None
         except PylantirError as error:
+            self._audit.not_performed(event, name, error.for_log, Outcome.SERIOUS)
             log.error("%s from %s failed: %s", name, scanner.ae_title, error.for_log)
             return answers.status(answers.PROCESSING_FAILURE, "not stored, try again"), None
         except Exception as error:
+            self._audit.not_performed(event, name, type(error).__name__, Outcome.SERIOUS)
             log.error("%s from %s failed: %s", name, scanner.ae_title, type(error).__name__)
             log.debug("cause", exc_info=True)
             return answers.status(answers.PROCESSING_FAILURE, "internal error"), None
@@ -157,6 +167,7 @@ class MppsScp:
             tolerated = _tolerate(scanner, refusal)
             self._steps.note_violation(sop_instance_uid, "N-CREATE of a step that exists")
             return tolerated
+        self._audit.performed(Kind.CREATED, event, "N-CREATE", linked)
         _report("N-CREATE", scanner, linked)
         if given:
             return answer, None
@@ -188,6 +199,7 @@ class MppsScp:
             tolerated = _tolerate(scanner, closed)
             self._steps.note_violation(sop_instance_uid, "N-SET of a step that has ended")
             return tolerated
+        self._audit.performed(Kind.UPDATED, event, "N-SET", linked)
         _report("N-SET", scanner, linked)
         return answer[0], None
 
@@ -195,9 +207,11 @@ class MppsScp:
         _require_class(event, MPPS_RETRIEVE)
         sop_instance_uid = _instance_uid(_request(event).RequestedSOPInstanceUID)
         try:
-            step = self._steps.get(sop_instance_uid).step
+            linked = self._steps.get(sop_instance_uid)
         except NotFound as error:
             raise Refusal(answers.NO_SUCH_SOP_INSTANCE, str(error)) from None
+        step = linked.step
+        self._audit.performed(Kind.READ, event, "N-GET", linked)
         log.info("N-GET from %s: %s", scanner.ae_title, sop_instance_uid)
         wanted = [f"{t:08X}" for t in _tags(_request(event).AttributeIdentifierList)]
         if not wanted:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 
+from pylantir.audit.events import Outcome
 from pylantir.clock import SiteClock
 from pylantir.dicom import answers
+from pylantir.dicom.audited import DicomAudit, QueryOutcome
 from pylantir.dicom.charsets import Terms
 from pylantir.dicom.elements import Encoding
 from pylantir.dicom.encoder import AnswerEncoder
@@ -52,10 +54,15 @@ class WorklistScp:
         The site's settings and scanner profiles.
     clock : SiteClock
         Says which day it is.
+    audit : DicomAudit
+        Keeps who asked for what.
     """
 
-    def __init__(self, store: ItemStore, config: Config, clock: SiteClock) -> None:
+    def __init__(
+        self, store: ItemStore, config: Config, clock: SiteClock, audit: DicomAudit
+    ) -> None:
         self._store = store
+        self._audit = audit
         self._config = config
         self._clock = clock
         self.cancellations = Cancellations()
@@ -69,23 +76,31 @@ class WorklistScp:
         traceback with a patient in it.
         """
         scanner = scanner_for(self._config, event.assoc.requestor.ae_title)
+        with self._audit.query(event, _identifier(event)) as how:
+            yield from self._door(event, scanner, how)
+
+    def _door(self, event: Event, scanner: Scanner, how: QueryOutcome) -> Iterator[Answer]:
         try:
-            yield from self._answers(event, scanner)
+            yield from self._answers(event, scanner, how)
         except InvalidQuery as error:
+            how.failed(error.for_log, Outcome.MINOR)
             log.warning("C-FIND from %s refused: %s", scanner.ae_title, error.for_log)
             yield answers.status(answers.IDENTIFIER_DOES_NOT_MATCH, error.for_log), None
         except StoreError as error:
+            how.failed(error.for_log)
             log.error("C-FIND from %s failed: %s", scanner.ae_title, error.for_log)
             yield answers.status(answers.OUT_OF_RESOURCES, "worklist database unavailable"), None
         except PylantirError as error:
+            how.failed(error.for_log)
             log.error("C-FIND from %s failed: %s", scanner.ae_title, error.for_log)
             yield answers.status(answers.UNABLE_TO_PROCESS, error.for_log), None
         except Exception as error:
+            how.failed(type(error).__name__)
             log.error("C-FIND from %s failed: %s", scanner.ae_title, type(error).__name__)
             log.debug("cause", exc_info=True)
             yield answers.status(answers.UNABLE_TO_PROCESS, "internal error"), None
 
-    def _answers(self, event: Event, scanner: Scanner) -> Iterator[Answer]:
+    def _answers(self, event: Event, scanner: Scanner, how: QueryOutcome) -> Iterator[Answer]:
         began = time.perf_counter()
         request = read_identifier(_identifier(event), _encoding(event))
         query = scanner.limit(request.query(), self._clock.today())
@@ -96,6 +111,7 @@ class WorklistScp:
         for number, item in enumerate(items):
             if self._is_cancelled(event, responses, len(items) - number):
                 responses.flush()
+                how.answered(responses.sent, "cancelled by the scanner")
                 log.info(
                     "C-FIND from %s: cancelled after %d items", scanner.ae_title, responses.sent
                 )
@@ -105,6 +121,7 @@ class WorklistScp:
                 return  # the scanner has gone
             responses.add(encoder.encode(item))
         responses.flush()
+        how.answered(responses.sent)
         elapsed_ms = (time.perf_counter() - began) * 1000
         log.info(
             "C-FIND from %s: %d items in %.1f ms", scanner.ae_title, responses.sent, elapsed_ms

@@ -40,11 +40,13 @@ _table = worklist_items
 
 @dataclass(frozen=True, slots=True)
 class PutReport:
-    """What :meth:`ItemStore.put` did with each item, in numbers."""
+    """What :meth:`ItemStore.put` did with each item, in numbers, and which ones it changed."""
 
     created: int
     updated: int
     unchanged: int
+    created_items: tuple[WorklistItem, ...] = ()
+    updated_items: tuple[WorklistItem, ...] = ()
 
 
 class ItemStore:
@@ -132,14 +134,15 @@ class ItemStore:
         The source owns the schedule, the scanner owns progress: the status of an item that a
         scanner has begun is kept, and the Study Instance UID of an item never changes.
         """
-        created = updated = 0
+        created: list[WorklistItem] = []
+        updated: list[WorklistItem] = []
         with self.database.write() as connection:
             self.check_within(connection)
             for item in map(self._with_station, items):
                 row_id, known = _identity(connection, item)
                 if row_id is None:
-                    self._insert(connection, item, next_version(connection))
-                    created += 1
+                    number = self._insert(connection, item, next_version(connection))
+                    created.append(replace(item, item_id=number))
                     continue
                 if known is None:
                     merged = foreign.over_rejected(connection, row_id, item)
@@ -147,8 +150,9 @@ class ItemStore:
                     merged = _merge(known, item)
                 if known is None or merged.content() != known.content():
                     self._update(connection, merged, next_version(connection))
-                    updated += 1
-        return PutReport(created, updated, len(items) - created - updated)
+                    updated.append(merged)
+        unchanged = len(items) - len(created) - len(updated)
+        return PutReport(len(created), len(updated), unchanged, tuple(created), tuple(updated))
 
     def add(self, item: WorklistItem) -> WorklistItem:
         """Keep a new item and return it with its number.

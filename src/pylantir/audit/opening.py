@@ -1,0 +1,43 @@
+"""From the settings to the trail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pylantir.audit.files import TrailFiles
+from pylantir.audit.trail import AuditTrail
+from pylantir.config.load import data_folder
+
+if TYPE_CHECKING:
+    from pylantir.config.schema import AuditSettings
+
+_SUFFIX = ".audit"
+
+
+def trail_folder(settings: AuditSettings, database: Path | None) -> Path:
+    """The folder of the trail.
+
+    Parameters
+    ----------
+    settings : AuditSettings
+        Names it, or leaves it beside the database.
+    database : Path or None
+        The database, when it is a file.
+    """
+    if settings.path is not None:
+        return Path(settings.path).expanduser()
+    beside = database if database is not None else data_folder() / "worklist"
+    return beside.with_name(beside.stem + _SUFFIX)
+
+
+def open_trail(settings: AuditSettings, database: Path | None) -> AuditTrail:
+    """The trail that the settings describe; nothing is made or written yet."""
+    if not settings.enabled:
+        return AuditTrail(None)
+    files = TrailFiles(
+        trail_folder(settings, database),
+        max_bytes=settings.max_bytes,
+        retention_days=settings.retention_days,
+    )
+    return AuditTrail(files)
