@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, func, select
 
@@ -45,8 +45,8 @@ class PutReport:
     created: int
     updated: int
     unchanged: int
-    created_items: tuple[WorklistItem, ...] = ()
-    updated_items: tuple[WorklistItem, ...] = ()
+    created_items: tuple[WorklistItem, ...] = field(default=(), compare=False, repr=False)
+    updated_items: tuple[WorklistItem, ...] = field(default=(), compare=False, repr=False)
 
 
 class ItemStore:
