@@ -26,6 +26,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.access_log = False  # its lines hold what is asked for, names included
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -68,11 +68,11 @@ def changes_in(values: Mapping[str, Any], item: WorklistItem) -> dict[str, Any]:
         It would change whose item this is.
     """
     present = rest_item(item)
+    present |= present.get("extras", {})
     changed = {
         name: value
         for name, value in flat(values).items()
-        if (value if value not in ("", []) else None) != present.get(name)
-        and present.get("extras", {}).get(name) != value
+        if (None if value in ("", []) else value) != present.get(name)
     }
     wrong = [name for name in _IDENTITY if name in changed]
     if wrong:

@@ -11,9 +11,10 @@ import logging
 import re
 import secrets
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pylantir.api.problems import problem
+from pylantir.api.problems import DEFECT, log_defect, problem
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +38,11 @@ _HEADERS = {
 _STRICT_TRANSPORT = ("strict-transport-security", "max-age=31536000")
 
 
-class BodyTooLarge(Exception):
-    """More bytes than a request may have."""
+class BodyTooLarge(HTTPException):
+    """More bytes than a request may have; FastAPI lets only this kind out of reading a body."""
+
+    def __init__(self) -> None:
+        super().__init__(413, f"expected at most {MAX_BODY_BYTES} bytes")
 
 
 class Guard:
@@ -75,15 +79,15 @@ class Guard:
         try:
             async with asyncio.timeout(limit):
                 await self._app(scope, exchange.receive, exchange.send)
-        except BodyTooLarge:
-            await exchange.refuse(413, f"expected at most {MAX_BODY_BYTES} bytes")
+        except BodyTooLarge as error:
+            await exchange.refuse(413, error.detail)
         except TimeoutError:
             log.warning("REST request %s took longer than %d s", exchange.request_id, MAX_REQUEST_S)
             await exchange.refuse(504, f"this took longer than {MAX_REQUEST_S:.0f} s")
-        except Exception as error:
-            log.error("REST request %s failed: %s", exchange.request_id, type(error).__name__)
-            log.debug("cause", exc_info=True)
-            await exchange.refuse(500, "a defect of the server; its log has this request's id")
+        except Exception as error:  # noqa: BLE001 - the outermost door
+            if not exchange.has_ended:  # else the application has said so already
+                log_defect(exchange.request_id, error)
+            await exchange.refuse(500, DEFECT)
 
 
 class _Exchange:
@@ -104,6 +108,7 @@ class _Exchange:
         self._added = [*headers, (b"x-request-id", self.request_id.encode())]
         self._received_bytes = 0
         self._has_started = False
+        self.has_ended = False
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -119,6 +124,8 @@ class _Exchange:
             missing = [pair for pair in self._added if pair[0] not in present]
             message = {**message, "headers": [*message["headers"], *missing]}
         await self._send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.has_ended = True
 
     async def refuse(self, status: int, detail: str) -> None:
         """Answer with a problem, if no other answer has begun."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,8 @@ from pylantir.errors import (
     StoreError,
     TooManyAttempts,
 )
+
+log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -84,6 +87,7 @@ _CODES = {
     504: "too_slow",
 }
 
+DEFECT = "a defect of the server; its log has this request's id"
 _NOT_FOR_CLIENTS = (StoreError,)
 """Errors whose text names files of the server."""
 
@@ -127,6 +131,12 @@ def problem_of(error: PylantirError, request_id: str) -> Response:
     return problem(request_id, status, detail, code=code, errors=errors, headers=headers)
 
 
+def log_defect(request_id: str, error: Exception) -> None:
+    """Say that a request met a defect of ours; never with the values that it was about."""
+    log.error("REST request %s failed: %s", request_id, type(error).__name__)
+    log.debug("cause", exc_info=error)
+
+
 def request_id_of(request: Request) -> str:
     """The id under which the log knows a request."""
     return str(request.scope.get("state", {}).get("request_id", ""))
@@ -144,6 +154,11 @@ def install(app: FastAPI) -> None:
         return problem(
             request_id_of(request), error.status_code, str(error.detail), headers=error.headers
         )
+
+    @app.exception_handler(Exception)
+    def defect(request: Request, error: Exception) -> Response:
+        log_defect(request_id_of(request), error)
+        return problem(request_id_of(request), 500, DEFECT)
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:
