@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.bookable import NOW
 
-from pylantir.worklist import cache
+from pylantir.worklist import cache, finder
 from pylantir.worklist.database import Database
 from pylantir.worklist.item import change_item, make_item
 from pylantir.worklist.query import WorklistQuery
@@ -69,6 +69,7 @@ def test_what_another_process_changes_is_seen_at_once(store: ItemStore) -> None:
 def test_more_items_than_are_kept_are_all_answered(
     store: ItemStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache, "_MAX_ITEMS", 3)
-    monkeypatch.setattr(cache, "_AT_ONCE", 2)
+    monkeypatch.setattr(cache, "MAX_ITEMS", 3)
+    monkeypatch.setattr(finder, "_BEGINNING", 2)
+    monkeypatch.setattr(finder, "_PART", 2)
     assert names(store) == names(store) == [f"Doe^{number}" for number in range(5)]

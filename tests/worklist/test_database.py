@@ -168,14 +168,24 @@ def test_a_read_sees_one_moment(items: ItemStore, database: Database) -> None:
         assert connection.exec_driver_sql(count).scalar_one() == 1
 
 
-def test_data_version_shows_a_commit_of_another_connection(
-    database: Database, foreign: Foreign
+def test_the_revision_changes_with_a_commit_of_anybody_and_with_nothing_else(
+    items: ItemStore, database: Database, foreign: Foreign
 ) -> None:
-    with database.engine.connect() as connection:
-        before = database.data_version(connection)
-        connection.rollback()
-        foreign("UPDATE changes SET version = version + 1")
-        assert database.data_version(connection) != before
+    first = database.revision()
+    items.find(WorklistQuery())
+    foreign("SELECT * FROM changes")
+    assert database.revision() == first
+    foreign("UPDATE changes SET version = version + 1")
+    second = database.revision()
+    items.put([booking()])
+    third = database.revision()
+    assert len({first, second, third}) == 3
+
+
+def test_after_a_restart_no_revision_is_like_one_before(database: Database) -> None:
+    before = database.revision()
+    database.close()
+    assert database.revision() != before
 
 
 # --- what cannot be used ---

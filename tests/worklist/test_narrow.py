@@ -38,5 +38,3 @@ def test_like_characters_of_a_key_are_escaped(dialect: Dialect) -> None:
 def test_what_is_said_to_a_database_is_no_more_than_the_index_needs() -> None:
     sql = conditions(sqlite.dialect(), "accession_number", SingleValue("A1"))
     assert "worklist_items.accession_number IN ('A1')" in sql
-    assert "version > 0" in sql
-    assert "rejected_reason IS NULL" in sql

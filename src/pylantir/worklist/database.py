@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from pylantir.errors import DatabaseDamaged, DatabaseUnavailable, StoreError
+from pylantir.worklist.revision import Revision, RevisionWatch
 from pylantir.worklist.sqlitefile import SqliteFile
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ class Database:
         self.trouble: Trouble | None = None
         self._write_lock = threading.RLock()
         self._engine = self._make_engine(echo)
+        self._watch = RevisionWatch(self.file, READ_TIMEOUT_S) if self.file else None
 
     @property
     def engine(self) -> Engine:
@@ -189,11 +191,18 @@ class Database:
             return False
         return True
 
-    def data_version(self, connection: Connection) -> int:
-        """A number that changes when another connection commits (SQLite only; else always 0)."""
-        if not self.is_sqlite:
-            return 0
-        return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+    def revision(self) -> Revision | None:
+        """What changes whenever anybody commits; nothing where that cannot be told (not SQLite).
+
+        Raises
+        ------
+        StoreError
+            The database cannot be read.
+        """
+        if self._watch is None:
+            return None
+        with self._named_errors(writing=False):
+            return self._watch.revision()
 
     def create_file(self) -> None:
         """Make the file and its folder, readable by nobody else, when they do not exist yet.
@@ -251,13 +260,15 @@ class Database:
 
     def reopen(self) -> None:
         """Work with the file that is there now."""
-        self._engine.dispose()
+        self.close()
         if self.file is not None:
             self.file.adopt()
 
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+        if self._watch is not None:
+            self._watch.close()
 
     @contextlib.contextmanager
     def _named_errors(self, *, writing: bool) -> Iterator[None]:

@@ -9,10 +9,13 @@ from sqlalchemy import ColumnElement, Connection, and_, select
 
 from pylantir.errors import NotFound
 from pylantir.worklist.item import WorklistItem
-from pylantir.worklist.rows import item_of
+from pylantir.worklist.rows import COLUMNS, item_of
 from pylantir.worklist.tables import worklist_items
 
 _table = worklist_items
+
+SERVED = and_(_table.c.version > 0, _table.c.rejected_reason.is_(None))
+"""Rows that are items: checked, and not rejected."""
 
 by_start = (_table.c.scheduled_start_date, _table.c.scheduled_start_time, _table.c.id)
 """The order in which a scanner sees items."""
@@ -34,9 +37,8 @@ def item_with(connection: Connection, condition: ColumnElement[bool], name: str)
 
 def items_with(connection: Connection, *condition: ColumnElement[bool]) -> list[WorklistItem]:
     """The served items that satisfy the conditions, sorted by scheduled start."""
-    served = and_(_table.c.version > 0, _table.c.rejected_reason.is_(None))
-    statement = select(_table).where(served, *condition).order_by(*by_start)
-    return [item_of(row) for row in connection.execute(statement).mappings()]
+    statement = select(*COLUMNS).where(SERVED, *condition).order_by(*by_start)
+    return list(map(item_of, connection.execute(statement)))
 
 
 def items_of_studies(connection: Connection, uids: Iterable[str]) -> list[WorklistItem]:

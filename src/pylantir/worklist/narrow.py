@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, or_
 
 from pylantir import clock
 from pylantir.worklist.attributes import BY_NAME, Attribute
@@ -27,7 +27,6 @@ from pylantir.worklist.query import (
 from pylantir.worklist.tables import worklist_items
 
 _columns = worklist_items.c
-_served = and_(_columns.version > 0, _columns.rejected_reason.is_(None))
 _PATIENT_NAME = BY_NAME["patient_name"]
 _EXACT = frozenset(
     BY_NAME[name]
@@ -47,8 +46,8 @@ _EXACT = frozenset(
 
 
 def conditions(query: WorklistQuery) -> list[ColumnElement[bool]]:
-    """Conditions that every item of the answer satisfies."""
-    found = [_served, *(_for_range(START_DATE, query.window))]
+    """Conditions that every served item of the answer satisfies."""
+    found = _for_range(START_DATE, query.window)
     for key in query.keys:
         found += _for_key(key)
     if query.start is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol
@@ -220,15 +220,51 @@ class WorklistQuery:
         return Range() if self.names_date else Range(self.first_day, self.last_day)
 
     def matches(self, item: WorklistItem) -> bool:
-        """Whether the item belongs to the answer. This is the reading of the standard."""
-        return (
-            self._may_see(item)
-            and all(self._key_accepts(key, item) for key in self.keys)
-            and all(code.accepts(item) for code in self.codes)
-            and (self.start is None or self.start.accepts(item))
-            and self.window.accepts(item.scheduled_procedure_step_start_date)
-            and (self.names_date or self._is_shown(item))
-        )
+        """Whether the item belongs to the answer."""
+        return self.matcher()(item)
+
+    def matcher(self) -> Callable[[WorklistItem], bool]:
+        """Says of an item whether it belongs to the answer. This is the reading of the standard.
+
+        What this query does not ask is left out once, not for each of many items.
+        """
+        conditions = tuple(self._conditions())
+        if len(conditions) == 1:
+            return conditions[0]
+        return lambda item: all(condition(item) for condition in conditions)
+
+    def _conditions(self) -> Iterator[Callable[[WorklistItem], bool]]:
+        yield from self._seeing()
+        for key in self.keys:
+            yield _open_to_any_scanner(key) if key.attribute is STATION else key.accepts
+        for code in self.codes:
+            yield code.accepts
+        if self.start is not None:
+            yield self.start.accepts
+        window = self.window
+        if window != Range():
+            yield lambda item: window.accepts(item.scheduled_procedure_step_start_date)
+        if self.shown_days and not self.names_date:
+            yield self._is_shown
+
+    def _seeing(self) -> Iterator[Callable[[WorklistItem], bool]]:
+        """What this caller may see at all."""
+        if self.hidden and not self.names_status:
+            yield lambda item: item.status not in self.hidden
+        if self.only_statuses:
+            yield lambda item: item.status in self.only_statuses
+        if self.only_modalities:
+            yield lambda item: item.modality in self.only_modalities
+        if self.only_sources:
+            yield lambda item: item.data_source in self.only_sources
+        if self.only_stations:
+            seen = frozenset(self.only_stations)
+            yield (
+                lambda item: (
+                    not item.scheduled_station_ae_title
+                    or not seen.isdisjoint(item.scheduled_station_ae_title)
+                )
+            )
 
     def _is_shown(self, item: WorklistItem) -> bool:
         day = item.scheduled_procedure_step_start_date
@@ -238,24 +274,13 @@ class WorklistQuery:
             if source == item.data_source
         )
 
-    def _key_accepts(self, key: Key, item: WorklistItem) -> bool:
-        # A booking that names no scanner is open to whichever scanner asks: see the decision
-        # "Items without a station".
-        if key.attribute is STATION and not item.scheduled_station_ae_title:
-            return True
-        return key.accepts(item)
 
-    def _may_see(self, item: WorklistItem) -> bool:
-        if not self.names_status and item.status in self.hidden:
-            return False
-        if self.only_statuses and item.status not in self.only_statuses:
-            return False
-        if self.only_modalities and item.modality not in self.only_modalities:
-            return False
-        if self.only_sources and item.data_source not in self.only_sources:
-            return False
-        stations = item.scheduled_station_ae_title
-        return not (self.only_stations and stations and not set(stations) & set(self.only_stations))
+def _open_to_any_scanner(key: Key) -> Callable[[WorklistItem], bool]:
+    """A booking that names no scanner is open to whichever scanner asks.
+
+    See the decision "Items without a station".
+    """
+    return lambda item: not item.scheduled_station_ae_title or key.accepts(item)
 
 
 def has_wild_card(key: str) -> bool:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import RowMapping
+from sqlalchemy import ColumnElement, RowMapping, func
 
 from pylantir import clock
 from pylantir.errors import InvalidItem, ValueProblem
@@ -24,6 +25,7 @@ from pylantir.worklist.attributes import FIELDS, Attribute
 from pylantir.worklist.item import NO_EXTRAS, WorklistItem, make_item, published_protocol
 from pylantir.worklist.query import fold_name
 from pylantir.worklist.status import ItemStatus
+from pylantir.worklist.tables import worklist_items
 from pylantir.worklist.values import Code, pounds
 
 Row = RowMapping
@@ -45,18 +47,18 @@ def row_of(item: WorklistItem) -> dict[str, Any]:
     return row
 
 
-def item_of(row: Row) -> WorklistItem:
-    """The item of a row that was checked when it was written (its version is not NULL)."""
-    fields = {a.name: read(row[a.column]) for a, read in _READERS}
-    extras = row["extras"]
-    return WorklistItem(
-        **fields,
-        extras=MappingProxyType(json.loads(extras)) if extras else NO_EXTRAS,
-        data_source=row["data_source"],
-        source_record_id=row["source_record_id"],
-        item_id=row["id"],
-        version=row["version"],
-    )
+def item_of(row: Sequence[Any]) -> WorklistItem:
+    """The item of a row that was checked when it was written (its version is not NULL).
+
+    Parameters
+    ----------
+    row : sequence
+        Values of :data:`COLUMNS`; further ones are not looked at.
+    """
+    values = dict(zip(_NAMES, row, strict=False))
+    for name, read in _READERS:
+        values[name] = read(values[name])
+    return WorklistItem(**values)
 
 
 def _stored(attribute: Attribute, value: Any) -> str | None:
@@ -73,23 +75,70 @@ def _stored(attribute: Attribute, value: Any) -> str | None:
     return str(value)
 
 
-def _reader(attribute: Attribute) -> Callable[[str | None], Any]:
+def _column(attribute: Attribute) -> ColumnElement[Any]:
+    """Text comes as the item holds it; whatever else stands in a column has a reader."""
+    column = worklist_items.c[attribute.column]
+    return column if _reader(attribute) else func.coalesce(column, "")
+
+
+def _reader(attribute: Attribute) -> Callable[[str | None], Any] | None:
     if attribute.name == "status":
-        return lambda stored: ItemStatus(stored or "SCHEDULED")
+        return lambda stored: _STATUSES[stored or "SCHEDULED"]
     if attribute.is_sequence:
-        return lambda stored: tuple(Code(**c) for c in json.loads(stored)) if stored else ()
+        return lambda stored: _codes(stored) if stored else ()
     if attribute.multiple:
-        return lambda stored: tuple(stored.split("\\")) if stored else ()
-    by_vr: dict[str, Callable[[str | None], Any]] = {
-        "DA": lambda stored: dt.date.fromisoformat(stored) if stored else None,
-        "TM": lambda stored: clock.parse_time(stored) if stored else None,
-        "DS": lambda stored: Decimal(stored) if stored else None,
-        "US": lambda stored: int(stored) if stored else None,
-    }
-    return by_vr.get(attribute.vr, lambda stored: stored or "")
+        return lambda stored: _several(stored) if stored else ()
+    return _BY_VR.get(attribute.vr)
 
 
-_READERS = tuple((a, _reader(a)) for a in FIELDS)
+# What many items share, such as a day, a station or a protocol, is read and kept once for all.
+
+
+@lru_cache(maxsize=4096)
+def _codes(stored: str) -> tuple[Code, ...]:
+    return tuple(Code(**code) for code in json.loads(stored))
+
+
+@lru_cache(maxsize=4096)
+def _several(stored: str) -> tuple[str, ...]:
+    return tuple(stored.split("\\"))
+
+
+@lru_cache(maxsize=4096)
+def _date(stored: str) -> dt.date:
+    return dt.date.fromisoformat(stored)
+
+
+_time = lru_cache(maxsize=4096)(clock.parse_time)
+_decimal = lru_cache(maxsize=4096)(Decimal)
+_STATUSES = {status.value: status for status in ItemStatus}
+_BY_VR: dict[str, Callable[[str | None], Any]] = {
+    "DA": lambda stored: _date(stored) if stored else None,
+    "TM": lambda stored: _time(stored) if stored else None,
+    "DS": lambda stored: _decimal(stored) if stored else None,
+    "US": lambda stored: int(stored) if stored else None,
+}
+
+
+def _extras(stored: str | None) -> Mapping[str, Any]:
+    return MappingProxyType(json.loads(stored)) if stored else NO_EXTRAS
+
+
+COLUMNS: tuple[ColumnElement[Any], ...] = (
+    *map(_column, FIELDS),
+    *(worklist_items.c[name] for name in ("extras", "data_source", "source_record_id")),
+    *(worklist_items.c[name] for name in ("id", "version")),
+)
+"""What :func:`item_of` reads, in its order."""
+
+_NAMES = (
+    *(a.name for a in FIELDS),
+    *("extras", "data_source", "source_record_id", "item_id", "version"),
+)
+_READERS = (
+    *((a.name, read) for a in FIELDS if (read := _reader(a))),
+    ("extras", _extras),
+)
 
 FOREIGN_COLUMNS = (
     *(a.column for a in FIELDS),

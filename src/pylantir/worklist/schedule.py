@@ -12,15 +12,16 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from pylantir.worklist.foreign import over_rejected
 from pylantir.worklist.item import WorklistItem
+from pylantir.worklist.lookup import SERVED
 from pylantir.worklist.packed import PackedList
 from pylantir.worklist.plain import plain_item
-from pylantir.worklist.rows import ADOPTED, item_of, row_of
+from pylantir.worklist.rows import ADOPTED, COLUMNS, item_of, row_of
 from pylantir.worklist.status import SCHEDULED_STATUSES, ItemStatus
 from pylantir.worklist.store import next_version
 from pylantir.worklist.tables import worklist_items
@@ -118,18 +119,15 @@ def known_items(connection: Connection, source: str, record_ids: Sequence[str]) 
     """Some served items of a source by their record ids."""
     found: dict[str, Known] = {}
     for some in in_parts(record_ids):
-        statement = select(_table).where(*_served_of(source), _table.c.source_record_id.in_(some))
-        for row in connection.execute(statement).mappings():
-            found[row["source_record_id"]] = _known(row)
+        named = _table.c.source_record_id.in_(some)
+        for row in connection.execute(select(*_KNOWN).where(*_served_of(source), named)):
+            known = _known(row)
+            found[known.item.source_record_id] = known
     return found
 
 
 def _served_of(source: str) -> tuple[ColumnElement[bool], ...]:
-    return (
-        _table.c.data_source == source,
-        _table.c.version > 0,
-        _table.c.rejected_reason.is_(None),
-    )
+    return _table.c.data_source == source, SERVED
 
 
 def in_parts(sequence: Sequence[_T]) -> Iterator[Sequence[_T]]:
@@ -140,21 +138,15 @@ def in_parts(sequence: Sequence[_T]) -> Iterator[Sequence[_T]]:
 
 def adoptable_items(connection: Connection) -> list[Known]:
     """Rows of the published release that have no key of their source yet."""
-    statement = select(_table).where(
-        _table.c.source_record_id.startswith(ADOPTED),
-        _table.c.version > 0,
-        _table.c.rejected_reason.is_(None),
-    )
-    return [_known(row) for row in connection.execute(statement).mappings()]
+    statement = select(*_KNOWN).where(_table.c.source_record_id.startswith(ADOPTED), SERVED)
+    return [_known(row) for row in connection.execute(statement)]
 
 
-def _known(row: RowMapping) -> Known:
-    return Known(
-        item_of(row),
-        row["withdrawn_reason"] or "",
-        row["missing_since"] or "",
-        row["held_back"] or "",
-    )
+_KNOWN = (*COLUMNS, _table.c.withdrawn_reason, _table.c.missing_since, _table.c.held_back)
+
+
+def _known(row: Sequence[Any]) -> Known:
+    return Known(item_of(row), *(text or "" for text in row[len(COLUMNS) :]))
 
 
 def plan_items(

@@ -7,20 +7,22 @@ moves only by compare-and-set along :data:`~pylantir.worklist.status.MOVES`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from sqlalchemy import Connection, func, select
 
 from pylantir.clock import Now, utc_now
 from pylantir.errors import Conflict, DatabaseUnavailable
-from pylantir.worklist import foreign, narrow
-from pylantir.worklist.cache import ItemCache
+from pylantir.worklist import foreign
 from pylantir.worklist.database import Database
+from pylantir.worklist.finder import Finder
 from pylantir.worklist.foreign import Admission, RejectedRow
 from pylantir.worklist.item import WorklistItem
-from pylantir.worklist.lookup import by_start, item_number, items_with
+from pylantir.worklist.lookup import item_number, items_with
 from pylantir.worklist.query import WorklistQuery
+from pylantir.worklist.revision import Revision
 from pylantir.worklist.rows import row_of
 from pylantir.worklist.status import MOVES, ItemStatus
 from pylantir.worklist.tables import changes, worklist_items
@@ -76,33 +78,47 @@ class ItemStore:
         self.authority = authority
         self._default_station = (default_station,) if default_station else ()
         self._now = now
-        self._cache = ItemCache()
+        self._finder = Finder(database)
+        self._checked: Revision | None = None
 
     def find(self, query: WorklistQuery) -> list[WorklistItem]:
-        """The items that match, sorted by scheduled start; the read transaction is over.
+        """The items that match, sorted by scheduled start.
 
         Raises
         ------
         DatabaseUnavailable
             The database cannot be read.
         """
+        return list(chain.from_iterable(self.parts(query)))
+
+    def parts(self, query: WorklistQuery) -> Iterator[list[WorklistItem]]:
+        """The same in parts, the first one soon; between two of them no transaction is open."""
         unchecked = self._try_foreign_rows()
-        narrowed = select(_table.c.id, _table.c.version).where(*narrow.conditions(query))
-        with self.database.read() as connection:
-            rows = connection.execute(narrowed.order_by(*by_start)).all()
-            items = self._cache.items(connection, [(row[0], row[1]) for row in rows])
-        if unchecked is not None:  # the others are served all the same
-            log.error("rows of other programs cannot be checked: %s", unchecked.for_log)
-        found = [item for item in items if query.matches(item)]
-        last = None if query.limit is None else query.offset + query.limit
-        return found[query.offset : last]
+        skipped, left = query.offset, query.limit
+        for found in self._finder.parts(query):
+            items = found[skipped:]
+            skipped = max(0, skipped - len(found))
+            if unchecked is not None:  # the others are served all the same
+                log.error("rows of other programs cannot be checked: %s", unchecked.for_log)
+                unchecked = None
+            if left is None:
+                yield items
+                continue
+            yield items[:left]
+            left -= len(items)
+            if left <= 0:
+                return
 
     def _try_foreign_rows(self) -> DatabaseUnavailable | None:
         """Check rows of other programs; says why, when nothing can be written."""
+        revision = self.database.revision()
+        if revision is not None and revision == self._checked:
+            return None
         try:
             self.check_foreign_rows()
         except DatabaseUnavailable as error:
             return error
+        self._checked = revision
         return None
 
     def revision(self) -> int:
