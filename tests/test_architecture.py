@@ -22,7 +22,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 RANKS = (
     {"cli", "__main__"},
-    {"daemon", "demo", "health", "polling", "rest"},
+    {"daemon", "demo", "health", "polling", "rest", "upkeep"},
     {"api", "web"},
     {"dicom", "sync"},
     {"sources", "users"},
@@ -35,7 +35,7 @@ RANKS = (
 
 NEIGHBOURS = (
     {"cli", "__main__"},
-    {"daemon", "demo", "health", "polling", "rest"},
+    {"daemon", "demo", "health", "polling", "rest", "upkeep"},
     {"clock", "logs", "errors"},
 )
 """Single files of one rank that may know each other; rooms of one rank may not."""

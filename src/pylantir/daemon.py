@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -18,7 +19,9 @@ from pylantir.dicom.ae import ApplicationEntity
 from pylantir.dicom.scanners import scanner_for
 from pylantir.dicom.scu import echo
 from pylantir.dicom.scu_association import Peer
-from pylantir.errors import PeerError, StartError
+from pylantir.errors import DatabaseDamaged, PeerError, StartError
+from pylantir.upkeep import backup_folder, damaged_at_start, say_what_is_missing, upkeep
+from pylantir.worklist.backups import BackupFolder
 from pylantir.worklist.database import Database
 from pylantir.worklist.instance import InstanceLock
 from pylantir.worklist.schema import prepare
@@ -56,6 +59,7 @@ class Worklist:
     items: ItemStore
     steps: StepStore
     audit: AuditTrail
+    backups: BackupFolder | None = None
     lock: InstanceLock | None = None
 
     @property
@@ -93,15 +97,25 @@ def open_worklist(
     """
     clock = clock or SiteClock(config.timezone)
     database = Database(config.db_path, echo=config.db_echo)
-    lock = _the_only_server_of(database) if to_serve else None
-    try:
-        prepare(database, now=clock.now())
-        return _opened(config, clock, database, lock)
-    except BaseException:
-        database.close()
+    backups = backup_folder(config, database.path)
+    if database.file is not None and backups is not None:
+        database.file.way_out = lambda: backups.advice
+    if to_serve:
+        say_what_is_missing(database, backups)
+    with contextlib.ExitStack() as after_a_failure:
+        after_a_failure.callback(database.close)
+        lock = _the_only_server_of(database) if to_serve else None
         if lock is not None:
-            lock.release()
-        raise
+            after_a_failure.callback(lock.release)
+        try:
+            worklist = _opened(config, clock, database, backups, lock)
+        except DatabaseDamaged as error:
+            database.close()
+            if lock is None:
+                raise
+            raise damaged_at_start(database, error, backups, clock.now) from error
+        after_a_failure.pop_all()
+    return worklist
 
 
 def _the_only_server_of(database: Database) -> InstanceLock | None:
@@ -114,8 +128,13 @@ def _the_only_server_of(database: Database) -> InstanceLock | None:
 
 
 def _opened(
-    config: Config, clock: SiteClock, database: Database, lock: InstanceLock | None
+    config: Config,
+    clock: SiteClock,
+    database: Database,
+    backups: BackupFolder | None,
+    lock: InstanceLock | None,
 ) -> Worklist:
+    prepare(database, now=clock.now())
     items = ItemStore(
         database,
         authority=config.site or "",
@@ -126,7 +145,7 @@ def _opened(
     report_to = [s.name for s in config.data_sources if s.enabled and s.config.get("write_back")]
     steps = StepStore(database, items=items, report_to=report_to, now=clock.now)
     audit = open_trail(config.audit, database.path)
-    return Worklist(config, clock, database, items, steps, audit, lock)
+    return Worklist(config, clock, database, items, steps, audit, backups, lock)
 
 
 class Daemon:
@@ -145,7 +164,8 @@ class Daemon:
         self.ae = ApplicationEntity(
             worklist.config, worklist.items, worklist.steps, worklist.clock, worklist.audit
         )
-        self._parts: tuple[Part, ...] = (self.ae, *parts)
+        care = upkeep(worklist.config, worklist.items, worklist.backups, worklist.clock.now)
+        self._parts: tuple[Part, ...] = (self.ae, *care, *parts)
         self._started: list[Part] = []
         self._stopping = threading.Event()
 

@@ -156,7 +156,7 @@ def test_a_closed_file_says_why(items: ItemStore) -> None:
 
 def test_the_way_out_stands_in_the_message(items: ItemStore, db_path: Path) -> None:
     assert items.database.file is not None
-    items.database.file.way_out = "; the newest backup is of yesterday"
+    items.database.file.way_out = lambda: "; the newest backup is of yesterday"
     items.put([booking("1")])
     overwrite(db_path)
     with pytest.raises(DatabaseDamaged, match="backup is of yesterday"):

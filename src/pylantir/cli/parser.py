@@ -11,6 +11,7 @@ from typing import NoReturn
 from pylantir.cli import (
     accounts,
     audit,
+    backups,
     exchange,
     items,
     performed,
@@ -51,6 +52,13 @@ _COMMANDS: tuple[tuple[str, str, Configure, Run], ...] = (
         scanner.configure_test_mpps,
         scanner.run_test_mpps,
     ),
+    (
+        "backup",
+        "copy the worklist, also while it is served",
+        backups.configure_backup,
+        backups.run_backup,
+    ),
+    ("restore", "put a backup in its place", backups.configure_restore, backups.run_restore),
     ("sync", "bring bookings in without serving them", syncing.configure_sync, syncing.run_sync),
     ("sources", "how the sources are doing", sources.configure, sources.run),
     (

@@ -232,6 +232,24 @@ class AuditSettings(_Model):
     )
 
 
+class BackupSettings(_Model):
+    """Copies of the worklist that are made by themselves; SQLite only."""
+
+    enabled: Flag = Field(True, description="false makes none")
+    folder: str | None = Field(
+        None, description="where; `backups` beside the database when absent, better another disk"
+    )
+    every_hours: Annotated[float, Field(gt=0, le=8760)] = Field(
+        1.0, description="hours between two of them"
+    )
+    keep: Annotated[int, Field(ge=1, le=10000, strict=True)] = Field(
+        24, description="so many of the newest are kept"
+    )
+    keep_days: Days = Field(
+        30, description="of older ones, the last of each day is kept for so many days"
+    )
+
+
 class Config(_Model):
     """Everything that may be configured."""
 
@@ -279,6 +297,9 @@ class Config(_Model):
     )
     data_sources: tuple[DataSource, ...] = Field((), description="where bookings come from")
     api: ApiSettings = Field(ApiSettings(), description="the REST API")
+    backups: BackupSettings = Field(
+        BackupSettings(), description="backups of the worklist database"
+    )
     log: LogSettings = Field(LogSettings(), description="the log file")
     audit: AuditSettings = Field(AuditSettings(), description="the audit trail")
     db_update_interval: Seconds | None = Field(

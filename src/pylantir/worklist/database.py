@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
@@ -78,7 +78,7 @@ class Database:
     def __init__(self, location: str, *, echo: bool = False) -> None:
         self.url = database_url(location)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.path = _path_of(self.url) if self.is_sqlite else None
+        self.path = file_of(self.url)
         self.file = SqliteFile(self.path) if self.path and not self.url.query else None
         self.trouble: Trouble | None = None
         self._write_lock = threading.RLock()
@@ -258,6 +258,30 @@ class Database:
             assert isinstance(driver, sqlite3.Connection)
             yield driver
 
+    @contextlib.contextmanager
+    def probe(self, timeout_s: float) -> Iterator[sqlite3.Connection]:
+        """A connection of its own, for a look from outside: no cache of ours hides anything.
+
+        Parameters
+        ----------
+        timeout_s : float
+            How long a statement waits for a lock, in seconds.
+
+        Raises
+        ------
+        StoreError
+            It cannot be opened, or what is done with it fails.
+        """
+        if self.file is None:
+            raise DatabaseUnavailable(f"the database {self.name} is no SQLite file")
+        with (
+            self._named_errors(writing=False),
+            contextlib.closing(self.file.connect(timeout_s)) as connection,
+        ):
+            for pragma in _PRAGMAS:
+                connection.execute(pragma)
+            yield connection
+
     def reopen(self) -> None:
         """Work with the file that is there now."""
         self.close()
@@ -285,7 +309,7 @@ class Database:
     def _named(self, error: Exception) -> StoreError:
         cause = str(getattr(error, "orig", None) or error).splitlines()[0]
         if any(word in cause for word in _DAMAGED):
-            way_out = self.file.way_out if self.file else ""
+            way_out = self.file.way_out() if self.file else ""
             return DatabaseDamaged(f"the database {self.name} is damaged: {cause}{way_out}")
         hint = next((hint for word, hint in _HINTS.items() if word in cause), "")
         return DatabaseUnavailable(f"the database {self.name} cannot be used: {cause}{hint}")
@@ -307,8 +331,11 @@ def database_url(location: str) -> URL:
         raise DatabaseUnavailable("db_path is neither a file path nor a database URL") from error
 
 
-def _path_of(url: URL) -> Path | None:
-    return Path(url.database) if url.database and url.database != ":memory:" else None
+def file_of(url: URL) -> Path | None:
+    """The file of a database; nothing for one that is no SQLite file."""
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return None
+    return Path(url.database)
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
@@ -319,45 +346,6 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     except sqlite3.Error:
         connection.close()  # the pool has not seen it yet
         raise
-
-
-FOREIGN_WRITE_TRIGGERS = (
-    """
-CREATE TRIGGER IF NOT EXISTS worklist_items_foreign_write
-AFTER UPDATE OF {columns} ON worklist_items
-WHEN OLD.version IS NOT NULL
-  AND (NEW.version IS OLD.version OR NEW.version IS NOT (SELECT version FROM changes))
-BEGIN
-  UPDATE worklist_items SET version = NULL, rejected_reason = NULL WHERE id = NEW.id;
-END
-""",
-    """
-CREATE TRIGGER IF NOT EXISTS worklist_items_foreign_insert
-AFTER INSERT ON worklist_items
-WHEN NEW.version IS NOT NULL AND NEW.version IS NOT (SELECT version FROM changes)
-BEGIN
-  UPDATE worklist_items SET version = NULL, rejected_reason = NULL WHERE id = NEW.id;
-END
-""",
-    # Others delete without foreign keys, and SQLite gives the number to the next row: a step
-    # would then be linked to another patient's item.
-    """
-CREATE TRIGGER IF NOT EXISTS worklist_items_foreign_delete
-AFTER DELETE ON worklist_items
-BEGIN
-  UPDATE performed_step_links SET item_id = NULL, rule = '' WHERE item_id = OLD.id;
-END
-""",
-)
-"""Whoever writes a row without raising its version to the newest is not us: it is checked again."""
-
-
-def install_triggers(connection: Connection, columns: list[str]) -> None:
-    """Mark rows that other programs change (SQLite)."""
-    if connection.dialect.name == "sqlite":
-        quoted = ", ".join(f'"{name}"' for name in columns)
-        for trigger in FOREIGN_WRITE_TRIGGERS:
-            connection.execute(text(trigger.format(columns=quoted)))
 
 
 @contextlib.contextmanager

@@ -10,9 +10,10 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from pylantir.errors import DatabaseIncompatible, DatabaseUnavailable
-from pylantir.worklist.database import Database, backup_sqlite, install_triggers
+from pylantir.worklist.database import Database, backup_sqlite
 from pylantir.worklist.rows import FOREIGN_COLUMNS
 from pylantir.worklist.tables import SCHEMA_VERSION, changes, metadata
+from pylantir.worklist.triggers import install_triggers
 
 log = logging.getLogger(__name__)
 

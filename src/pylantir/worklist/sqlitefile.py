@@ -14,6 +14,7 @@ import contextlib
 import datetime as dt
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from pylantir.errors import DatabaseDamaged, DatabaseGone
@@ -31,11 +32,16 @@ class SqliteFile:
     ----------
     path : Path
         Where it is.
+
+    Attributes
+    ----------
+    way_out : callable
+        Gives the end of a message about a file that is lost, such as which backup there is.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.way_out = ""
+        self.way_out: Callable[[], str] = str
         self._opened: tuple[int, int] | None = None
         self._sound: _Stamp | None = None
         self._has_content = False
@@ -144,10 +150,19 @@ class SqliteFile:
         return (*self._opened, found.st_mtime_ns, found.st_size)
 
     def _gone(self, how: str) -> DatabaseGone:
-        return DatabaseGone(f"the database {self.path} {how}{self.way_out}")
+        return DatabaseGone(f"the database {self.path} {how}{self.way_out()}")
 
     def _damaged(self, how: str) -> DatabaseDamaged:
-        return DatabaseDamaged(f"the database {self.path} is damaged: {how}{self.way_out}")
+        return DatabaseDamaged(f"the database {self.path} is damaged: {how}{self.way_out()}")
+
+
+def log_of(path: Path) -> tuple[int, int] | None:
+    """Which file the write-ahead log of a database is now; nothing when there is none."""
+    try:
+        found = Path(f"{path}-wal").stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def set_aside(path: Path, why: str, now: dt.datetime) -> Path | None:

@@ -287,6 +287,25 @@ def next_version(connection: Connection) -> int:
     return int(connection.execute(select(changes.c.version)).scalar_one())
 
 
+def renew_versions(connection: Connection, above: int) -> None:
+    """Give all rows a version that nobody has seen, inside a write transaction.
+
+    For a database that took the place of another: whoever keeps items or answers keeps them by
+    number and version, and the other one may have given the same to something else.
+
+    Parameters
+    ----------
+    connection : Connection
+        Of the write transaction.
+    above : int
+        The highest version that the other one may have given.
+    """
+    highest = connection.execute(select(changes.c.version)).scalar_one()
+    version = max(above, highest) + 1
+    connection.execute(changes.update().values(version=version))
+    connection.execute(_table.update().where(_table.c.version >= 0).values(version=version))
+
+
 def move_status(connection: Connection, item: WorklistItem, status: ItemStatus, stamp: str) -> None:
     """Compare-and-set of a status along the transition table, inside a write transaction.
 
