@@ -117,7 +117,7 @@ def test_what_cannot_be_read_any_more_is_set_aside_and_the_backup_offered(
 
     assert str(newest.path) in trouble
     assert "pylantir restore --newest" in trouble
-    [aside] = [p for p in db_path.parent.glob("worklist.db.damaged-*") if p.suffix[-4:] != "-shm"]
+    [aside] = db_path.parent.glob("worklist.db.damaged-*T??????")
     assert str(aside) in trouble
     assert not db_path.exists()
     for _ in range(2):
