@@ -122,6 +122,7 @@ class RestApi:
             items=worklist.items,
             steps=worklist.steps,
             sources=SourceStore(worklist.database),
+            audit=worklist.audit,
             users=users,
             sign_in=sign_in,
             identify=sign_in.principal,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import Request
 
+from pylantir.audit.trail import AuditTrail
 from pylantir.clock import SiteClock
 from pylantir.users.account import Principal
 from pylantir.users.signin import SignIn
@@ -59,6 +60,8 @@ class Services:
         The clock on the wall.
     items, steps, sources : stores
         The worklist.
+    audit : AuditTrail
+        Who asked for and who changed what.
     users, sign_in : UserStore, SignIn
         Accounts, and how they prove who they are.
     identify : callable
@@ -78,6 +81,7 @@ class Services:
     items: ItemStore
     steps: StepStore
     sources: SourceStore
+    audit: AuditTrail
     users: UserStore
     sign_in: SignIn
     identify: Callable[[str], Principal]

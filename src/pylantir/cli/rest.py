@@ -62,6 +62,7 @@ def run_start(args: argparse.Namespace) -> int:
     with contextlib.closing(open_worklist(config)) as worklist:
         api = api_part(args, loaded, worklist, ())
         try:
+            worklist.audit.start()
             api.start()
             lines = ["Pylantir's REST API is ready", *api_banner(api), "Stop with Ctrl-C."]
             print("\n".join(lines), flush=True)
@@ -69,6 +70,7 @@ def run_start(args: argparse.Namespace) -> int:
                 pass
         finally:
             api.stop()
+            worklist.audit.stop()
     log.info("stopped")
     return 0
 

@@ -11,10 +11,12 @@ from fastapi import APIRouter, Request
 from pydantic import AfterValidator, BaseModel, Field
 
 from pylantir.api.access import House, Token, address_of
+from pylantir.api.audited import Audit, RestAudit
 from pylantir.api.services import Services
-from pylantir.errors import SignInFailed
+from pylantir.errors import AccessDenied, SignInFailed
 from pylantir.users.account import User
 from pylantir.users.passwords import MAX_CHARACTERS
+from pylantir.users.signin import SETUP
 from pylantir.users.tokens import IssuedToken
 
 log = logging.getLogger(__name__)
@@ -88,12 +90,23 @@ async def _off_the_loop(services: Services, work: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(services.hashing, work)
 
 
+async def _proved(services: Services, work: Callable[[], T], audit: RestAudit, username: str) -> T:
+    """Let somebody prove who they are, and keep how it went."""
+    try:
+        done = await _off_the_loop(services, work)
+    except AccessDenied as error:
+        audit.signed_in(username, failed=str(error))
+        raise
+    audit.signed_in(username)
+    return done
+
+
 def _answer(issued: IssuedToken) -> AccessToken:
     return AccessToken(access_token=issued.text, expires_in=issued.expires_in_s)
 
 
 @router.post("/login", summary="Sign in with a name and a password")
-async def login(services: House, request: Request, body: Login) -> AccessToken:
+async def login(services: House, request: Request, audit: Audit, body: Login) -> AccessToken:
     """An access token for the other routes."""
     address = address_of(request)
 
@@ -102,7 +115,7 @@ async def login(services: House, request: Request, body: Login) -> AccessToken:
             body.username, body.password, address, body.access_token_expire_minutes
         )
 
-    user, issued = await _off_the_loop(services, work)
+    user, issued = await _proved(services, work, audit, body.username)
     log.info("REST sign-in of account %d", user.user_id)
     return _answer(issued)
 
@@ -115,12 +128,13 @@ def refresh(services: House, token: Token, body: Refresh | None = None) -> Acces
 
 
 @router.post("/logout", status_code=204, summary="End every token of this account")
-def logout(services: House, token: Token) -> None:
+def logout(services: House, token: Token, audit: Audit) -> None:
     """Signs the account out everywhere."""
     principal = services.identify(token)
     if principal.user_id is None:
         raise SignInFailed("this token was issued elsewhere; sign out there")
     services.users.void_tokens(principal.user_id)
+    audit.signed_out(principal)
 
 
 @router.get("/me", summary="Who this token belongs to")
@@ -131,7 +145,9 @@ def me(services: House, token: Token) -> Me:
 
 
 @router.post("/password", status_code=204, summary="Change one's own password")
-async def change_password(services: House, request: Request, body: PasswordChange) -> None:
+async def change_password(
+    services: House, request: Request, audit: Audit, body: PasswordChange
+) -> None:
     """Needs the present password and no token; ends every token of the account."""
     address = address_of(request)
 
@@ -140,17 +156,19 @@ async def change_password(services: House, request: Request, body: PasswordChang
             body.username, body.current_password, body.new_password, address, body.setup_code
         )
 
-    await _off_the_loop(services, work)
+    await _proved(services, work, audit, body.username)
+    audit.account(body.username, f"account {body.username}", "password changed by its owner")
 
 
 @router.post("/setup", status_code=201, summary="Make the first admin account")
-async def set_up(services: House, request: Request, body: SetUp) -> Me:
+async def set_up(services: House, request: Request, audit: Audit, body: SetUp) -> Me:
     """Works once, with the code that was printed where the server was started."""
     address = address_of(request)
 
     def work() -> User:
         return services.sign_in.set_up(body.setup_code, body.username, body.password, address)
 
-    user = await _off_the_loop(services, work)
+    user = await _proved(services, work, audit, SETUP)
+    audit.account(user.username, f"account {user.username}", "first admin account made")
     log.info("the first admin account was made: account %d", user.user_id)
     return Me(id=user.user_id, username=user.username, role=user.role)

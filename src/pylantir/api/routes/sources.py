@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
 from pylantir.api.access import House, Reader, Writer
+from pylantir.api.audited import Audit
 from pylantir.api.listing import MAX_PAGE
 from pylantir.api.services import Services
 from pylantir.errors import NotFound
@@ -85,7 +86,8 @@ def sync(services: House, principal: Writer, name: SourceName) -> Requested:
 @router.get("/rejected", summary="What could not become a booking")
 def list_rejected(
     services: House,
-    _: Reader,
+    principal: Reader,
+    audit: Audit,
     response: Response,
     source: Annotated[str | None, Query(max_length=255)] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
@@ -119,6 +121,7 @@ def list_rejected(
     ]
     found = [*records, *rows]
     response.headers["X-Total-Count"] = str(len(found))
+    audit.asked(principal, len(found))
     return found[offset : offset + limit]
 
 

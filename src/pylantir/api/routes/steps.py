@@ -10,7 +10,9 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from pylantir.api.access import House, Reader, Writer
+from pylantir.api.audited import Audit
 from pylantir.api.listing import MAX_PAGE
+from pylantir.audit.events import Kind
 from pylantir.worklist.status import StepStatus
 from pylantir.worklist.step import LinkedStep
 
@@ -69,7 +71,8 @@ class NewLink(BaseModel):
 @router.get("", summary="List performed steps")
 def list_steps(
     services: House,
-    _: Reader,
+    principal: Reader,
+    audit: Audit,
     response: Response,
     unlinked: Annotated[bool, Query(description="only those that belong to no booking")] = False,
     status: Annotated[list[StepStatus] | None, Query(description="repeatable")] = None,
@@ -85,21 +88,31 @@ def list_steps(
         and (item_id is None or item_id in linked.item_ids)
     ]
     response.headers["X-Total-Count"] = str(len(found))
+    audit.asked(principal, len(found))
     return [Step(**_values(linked)) for linked in found[offset : offset + limit]]
 
 
 @router.get("/{sop_instance_uid}", summary="One performed step")
-def get_step(services: House, _: Reader, sop_instance_uid: SopInstanceUid) -> WholeStep:
+def get_step(
+    services: House, principal: Reader, audit: Audit, sop_instance_uid: SopInstanceUid
+) -> WholeStep:
     """One performed step with all that the scanner sent."""
-    return _whole(services.steps.get(sop_instance_uid))
+    linked = services.steps.get(sop_instance_uid)
+    audit.performed(Kind.READ, principal, linked)
+    return _whole(linked)
 
 
 @router.post("/{sop_instance_uid}/link", summary="Tie a step to a booking")
 def link_step(
-    services: House, principal: Writer, sop_instance_uid: SopInstanceUid, body: NewLink
+    services: House,
+    principal: Writer,
+    audit: Audit,
+    sop_instance_uid: SopInstanceUid,
+    body: NewLink,
 ) -> WholeStep:
     """Ties a step that named no booking to one; the booking follows the step."""
     linked = services.steps.link(sop_instance_uid, body.item_id, body.position)
+    audit.performed(Kind.UPDATED, principal, linked)
     log.info("REST: a performed step was linked to item %d by %s", body.item_id, principal.username)
     return _whole(linked)
 

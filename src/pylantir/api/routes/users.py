@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from pylantir.api.access import Admin, House
+from pylantir.api.audited import Audit
 from pylantir.api.routes.auth import Password, Text
 from pylantir.errors import Conflict
 from pylantir.users.account import User
@@ -75,33 +76,39 @@ def get_user(services: House, _: Admin, user_id: UserId) -> Account:
 
 
 @router.post("", summary="Make an account")
-def create_user(services: House, principal: Admin, body: NewAccount) -> Account:
+def create_user(services: House, principal: Admin, audit: Audit, body: NewAccount) -> Account:
     """A new account; its name must be free."""
     values = body.model_dump(exclude_unset=True)
     password = values.pop("password")
     user = services.users.create(values, password, created_by=principal.user_id)
+    audit.account(principal.username, f"account {user.username}", f"made, role {user.role}")
     log.info("REST: account %d made by %s", user.user_id, principal.username)
     return _shown(user)
 
 
 @router.put("/{user_id}", summary="Change an account")
-def change_user(services: House, principal: Admin, user_id: UserId, body: AccountChange) -> Account:
+def change_user(
+    services: House, principal: Admin, audit: Audit, user_id: UserId, body: AccountChange
+) -> Account:
     """Changes what is named; a new password, role or activity ends the account's tokens."""
     values: dict[str, Any] = body.model_dump(exclude_unset=True)
     password = values.pop("password", None)
     may_be_empty = ("email", "full_name")
     values = {n: v for n, v in values.items() if v is not None or n in may_be_empty}
     user = services.users.change(user_id, values, password=password)
+    what = ", ".join([*values, *(["password"] if password is not None else [])])
+    audit.account(principal.username, f"account {user.username}", f"changed: {what}")
     log.info("REST: account %d changed by %s", user_id, principal.username)
     return _shown(user)
 
 
 @router.delete("/{user_id}", summary="Delete an account")
-def delete_user(services: House, principal: Admin, user_id: UserId) -> dict[str, str]:
+def delete_user(services: House, principal: Admin, audit: Audit, user_id: UserId) -> dict[str, str]:
     """Deletes an account, never one's own and never the last admin's."""
     if user_id == principal.user_id:
         raise Conflict("this is your own account; another admin has to delete it")
     user = services.users.delete(user_id)
+    audit.account(principal.username, f"account {user.username}", "deleted")
     log.info("REST: account %d deleted by %s", user_id, principal.username)
     return {"message": f"User {user.username} deleted successfully"}
 

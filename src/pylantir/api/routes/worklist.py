@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from pylantir.api.access import House, Reader, Writer
+from pylantir.api.audited import Audit, field_names
 from pylantir.api.fields import ItemValues, WorklistItemOut, changes_in, encoded, flat
 from pylantir.api.formats import (
     CSV,
@@ -26,6 +27,7 @@ from pylantir.api.formats import (
 from pylantir.api.listing import Listed, query_of, refuse_unknown
 from pylantir.api.pages import Page, Pages
 from pylantir.api.services import Services
+from pylantir.audit.events import Kind
 from pylantir.errors import Conflict, InvalidItem, NotFound, ValueProblem
 from pylantir.worklist import identity
 from pylantir.worklist.item import WorklistItem, change_item, make_item
@@ -67,7 +69,12 @@ _ITEM: dict[int | str, dict[str, Any]] = {
 
 @router.get("", summary="List bookings", responses=_FORMATS, response_model=None)
 def list_items(
-    request: Request, services: House, _: Reader, asked: Listed, accept: Accept = JSON
+    request: Request,
+    services: House,
+    principal: Reader,
+    audit: Audit,
+    asked: Listed,
+    accept: Accept = JSON,
 ) -> Response:
     """The bookings that match, as JSON, DICOM JSON or CSV."""
     refuse_unknown(request)
@@ -75,6 +82,7 @@ def list_items(
     pages: Pages = request.app.state.pages
     query = query_of(asked, services.clock.today())
     page = pages.page(query, asked.sort, asked.offset, asked.limit)
+    audit.asked(principal, page.total)
     headers = {"X-Total-Count": str(page.total), "Vary": "Accept"}
     link = _links(request, page, asked.offset, asked.limit)
     if link:
@@ -103,7 +111,8 @@ def _links(request: Request, page: Page, offset: int, limit: int) -> str:
 @router.get("/{item_id}", summary="One booking", responses=_ITEM, response_model=None)
 def get_item(
     services: House,
-    _: Reader,
+    principal: Reader,
+    audit: Audit,
     item_id: ItemId,
     accept: Accept = JSON,
     if_none_match: IfNoneMatch = None,
@@ -113,11 +122,12 @@ def get_item(
     item = services.items.get(item_id)
     if if_none_match is not None and names(if_none_match, item):
         return Response(None, 304, {"ETag": etag(item)})
+    audit.booking(Kind.READ, principal, item)
     return _answer(item, media)
 
 
 @router.post("", summary="Book somebody", responses=_ITEM, response_model=None)
-def create_item(services: House, principal: Writer, body: ItemValues) -> Response:
+def create_item(services: House, principal: Writer, audit: Audit, body: ItemValues) -> Response:
     """A new booking; today and now when no start is given, MR when no modality is."""
     values = flat(body.given())
     values.pop("id", None)
@@ -133,6 +143,7 @@ def create_item(services: House, principal: Writer, body: ItemValues) -> Respons
         authority=services.items.authority,
     )
     added = services.items.add(item)
+    audit.booking(Kind.CREATED, principal, added)
     log.info("REST: item %s made by %s", added.item_id, principal.username)
     answer = _answer(added, JSON)
     answer.headers["Location"] = f"/worklist/{added.item_id}"
@@ -169,12 +180,15 @@ def _fill_start(services: Services, values: dict[str, Any]) -> None:
 def change(
     services: House,
     principal: Writer,
+    audit: Audit,
     item_id: ItemId,
     body: ItemValues,
     if_match: IfMatch = None,
 ) -> Response:
     """Changes the fields that are named and leaves the others, with PUT as with PATCH."""
-    changed = _changed(services, item_id, body.given(), if_match)
+    given = body.given()
+    changed = _changed(services, item_id, given, if_match)
+    audit.booking(Kind.UPDATED, principal, changed, field_names(given))
     log.info("REST: item %d changed by %s", item_id, principal.username)
     answer = _answer(changed, JSON)
     if any(entry.name == changed.data_source for entry in services.config.data_sources):
@@ -203,7 +217,11 @@ def _changed(
 
 @router.delete("/{item_id}", summary="Cancel a booking")
 def delete(
-    services: House, principal: Writer, item_id: ItemId, if_match: IfMatch = None
+    services: House,
+    principal: Writer,
+    audit: Audit,
+    item_id: ItemId,
+    if_match: IfMatch = None,
 ) -> dict[str, str]:
     """Takes a booking that no scanner has begun off the list; it stays as CANCELLED."""
     item = services.items.get(item_id)
@@ -211,6 +229,7 @@ def delete(
     if item.status is ItemStatus.CANCELLED:
         raise NotFound(f"item {item_id} is cancelled already")
     services.items.set_status(item_id, ItemStatus.CANCELLED)
+    audit.booking(Kind.DELETED, principal, item)
     log.info("REST: item %d cancelled by %s", item_id, principal.username)
     return {"message": f"Worklist item {item_id} deleted successfully"}
 
