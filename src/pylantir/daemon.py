@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pylantir.audit import events
@@ -174,7 +174,8 @@ class Daemon:
         """How a scanner on this machine reaches the daemon."""
         config = self.worklist.config
         host, port = self.ae.address
-        calling = config.allowed_aet[0] if config.allowed_aet else config.ae_title
+        named = (*config.allowed_aet, *(rule.ae_title for rule in config.access if rule.ae_title))
+        calling = named[0] if named else config.ae_title
         called = scanner_for(config, calling).called_ae_titles
         return Peer(
             host=_ANY_ADDRESS.get(host, host),
@@ -182,6 +183,11 @@ class Daemon:
             called_ae_title=called[0] if called else config.ae_title,
             calling_ae_title=calling.strip(),
         )
+
+    @property
+    def own_peer(self) -> Peer:
+        """How the daemon itself reaches the server, whoever else may."""
+        return replace(self.peer, calling_ae_title=self.ae.access.own_ae_title)
 
     def start(self) -> None:
         """Start every part; ready means that the daemon has answered its own C-ECHO.
@@ -213,7 +219,7 @@ class Daemon:
 
     def _prove(self) -> None:
         try:
-            status = echo(self.peer)
+            status = echo(self.own_peer)
         except PeerError as error:
             raise StartError(f"the server does not answer its own C-ECHO: {error}") from error
         if not status.is_success:

@@ -106,7 +106,9 @@ def _scanners(item: WorklistItem, config: Config) -> list[str]:
     from pylantir.worklist.query import WorklistQuery
 
     today = SiteClock(config.timezone).today()
-    titles = dict.fromkeys((*config.allowed_aet, *(p.ae_title for p in config.scanners)))
+    by_rule = (rule.ae_title for rule in config.access if rule.ae_title)
+    profiles = (profile.ae_title for profile in config.scanners)
+    titles = dict.fromkeys((*config.allowed_aet, *by_rule, *profiles))
     stations = set(item.scheduled_station_ae_title)
     if not titles:
         return ["every scanner that asks for " + (" or ".join(sorted(stations)) or "anything")]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pylantir.cli.opening import load, log_level, wants_demo
 from pylantir.cli.rest import add_api_options, api_banner, api_part
+from pylantir.cli.settings import who_may_connect
 
 if TYPE_CHECKING:
     from pylantir.config.load import LoadedConfig
@@ -64,7 +65,7 @@ def run_start(args: argparse.Namespace) -> int:
         daemon.handle_signals()
         try:
             daemon.start()
-            if not config.allowed_aet and not wants_demo(args):
+            if daemon.ae.access.is_open and not wants_demo(args):
                 log.warning(_OPEN_TO_ALL, loaded.path or "the configuration")
             log.info("ready: AE title %s, %s port %d", config.ae_title, *daemon.ae.address)
             print(banner(daemon, loaded, args, *(api_banner(api) if api else [])), flush=True)
@@ -92,6 +93,7 @@ def banner(daemon: Daemon, loaded: LoadedConfig, args: argparse.Namespace, *more
     config = daemon.worklist.config
     host, port = daemon.ae.address
     demo = wants_demo(args)
+    who = ", ".join(who_may_connect(config)) or "EVERY AE title (no allowed_aet)"
     sources = ", ".join(s.name for s in config.data_sources if s.enabled) or "none"
     return "\n".join(
         (
@@ -99,7 +101,7 @@ def banner(daemon: Daemon, loaded: LoadedConfig, args: argparse.Namespace, *more
             f"  database      {daemon.worklist.database.name}",
             f"  configuration {loaded.path or 'built in'}",
             f"  sources       {'a demonstration: one change each minute' if demo else sources}",
-            f"  may connect   {', '.join(config.allowed_aet) or 'EVERY AE title (no allowed_aet)'}",
+            f"  may connect   {who}",
             *more,
             "Try in another terminal:",
             *(f"  {line}" for line in _to_try(daemon, args)),
@@ -110,8 +112,8 @@ def banner(daemon: Daemon, loaded: LoadedConfig, args: argparse.Namespace, *more
 
 def _to_try(daemon: Daemon, args: argparse.Namespace) -> Iterator[str]:
     """Commands that can be copied as they stand."""
-    config, peer = daemon.worklist.config, daemon.peer
-    calling = peer.calling_ae_title if config.allowed_aet else ""
+    peer = daemon.peer
+    calling = "" if daemon.ae.access.is_open else peer.calling_ae_title
     words = ["pylantir", "test-client", "--AEtitle", peer.called_ae_title]
     words += ["--callingAEtitle", calling] if calling else []
     yield _quoted([*words, "--ip", peer.host, "--port", str(peer.port)])

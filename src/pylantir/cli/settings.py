@@ -6,10 +6,15 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pylantir.cli.opening import load
 from pylantir.errors import ConfigProblem, ConfigurationError
 
+if TYPE_CHECKING:
+    from pylantir.config.schema import AccessRule, Config
+
+_RIGHTS = ("worklist", "mpps")
 _SHELLS = ("bash", "zsh", "fish", "powershell", "tcsh")
 
 
@@ -46,7 +51,7 @@ def run_check(args: argparse.Namespace) -> int:
     args.config = args.file or args.config
     loaded = load(args)
     config = loaded.config
-    who = ", ".join(config.allowed_aet) or "every AE title (allowed_aet is empty)"
+    who = ", ".join(who_may_connect(config)) or "every AE title (allowed_aet is empty)"
     print(f"configuration {loaded.path or 'without a file: environment and flags only'}")
     print(f"    AE title   {config.ae_title} on {config.ip} port {config.port}")
     print(f"    database   {config.db_path}")
@@ -64,6 +69,19 @@ def run_check(args: argparse.Namespace) -> int:
         return 1
     print("OK")
     return 0
+
+
+def who_may_connect(config: Config) -> list[str]:
+    """Each AE title or rule in words; empty when everybody may."""
+    return [*config.allowed_aet, *map(_rule_words, config.access)]
+
+
+def _rule_words(rule: AccessRule) -> str:
+    words = [rule.ae_title or "any AE title"]
+    words += [f"at {rule.address}"] if rule.address else []
+    words += [f"calling {rule.called_ae_title}"] if rule.called_ae_title else []
+    rights = " and ".join(rule.rights) or "C-ECHO only"
+    return " ".join(words) + ("" if len(rule.rights) == len(_RIGHTS) else f" ({rights})")
 
 
 def configure_schema(parser: argparse.ArgumentParser) -> None:

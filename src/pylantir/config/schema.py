@@ -4,6 +4,7 @@ JSON Schema are read off here.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -30,6 +31,17 @@ def _ae_title(value: str) -> str:
     if not 1 <= len(title) <= 16 or not (title.isascii() and title.isprintable()) or "\\" in title:
         raise ValueError("expected 1 to 16 printable ASCII characters without backslash")
     return title
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value.strip()))
+    except ValueError as error:
+        words = "expected an IP address or a network such as 10.1.2.0/24; names are not looked up"
+        if "host bits" in str(error):
+            whole = ipaddress.ip_network(value.strip(), strict=False)
+            words = f"expected an address or a whole network; did you mean {whole}?"
+        raise ValueError(words) from None
 
 
 def _status(value: str) -> str:
@@ -78,6 +90,7 @@ def _seconds(value: Any) -> Any:
 
 
 AETitle = Annotated[str, AfterValidator(_ae_title)]
+Network = Annotated[str, AfterValidator(_network)]
 Status = Annotated[str, AfterValidator(_status)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
@@ -149,6 +162,27 @@ class ScannerProfile(_Model):
     called_ae_titles: tuple[AETitle, ...] = Field(
         (), description="AE titles it may call the server by; any when empty"
     )
+
+
+class AccessRule(_Model):
+    """One way to be let in: everything that a rule names must fit."""
+
+    ae_title: AETitle | None = Field(None, description="calling AE title; any when absent")
+    address: Network | None = Field(
+        None, description="address or network the scanner is at, such as 10.1.2.0/24; any if absent"
+    )
+    called_ae_title: AETitle | None = Field(
+        None, description="AE title it must call the server by; any when absent"
+    )
+    rights: tuple[Literal["worklist", "mpps"], ...] = Field(
+        ("worklist", "mpps"), description="what it may do; C-ECHO needs no right"
+    )
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> AccessRule:
+        if self.ae_title is None and self.address is None:
+            raise ValueError("expected ae_title or address: a rule without lets everybody in")
+        return self
 
 
 class DataSource(_Model):
@@ -264,6 +298,9 @@ class Config(_Model):
     allowed_aet: tuple[AETitle, ...] = Field(
         (), description="calling AE titles that may connect; EVERY one when empty"
     )
+    access: tuple[AccessRule, ...] = Field(
+        (), description="who else may connect, from where and what for"
+    )
     scanners: tuple[ScannerProfile, ...] = Field((), description="settings of single scanners")
     maximum_associations: Annotated[int, Field(ge=1, strict=True)] = Field(
         500, description="associations at the same time"
@@ -324,4 +361,15 @@ class Config(_Model):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{what}: expected unique names, {', '.join(twice)} stands twice")
+        return self
+
+    @model_validator(mode="after")
+    def _access_is_not_undone(self) -> Config:
+        for number, rule in enumerate(self.access):
+            if rule.ae_title in self.allowed_aet:
+                raise ValueError(
+                    f"access[{number}].ae_title: expected a title that allowed_aet does not name, "
+                    f"got {rule.ae_title!r}: allowed_aet lets it in from everywhere, for "
+                    "everything; remove it there"
+                )
         return self

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydicom import config as pydicom_config
 from pydicom.uid import UID
@@ -16,6 +16,7 @@ from pynetdicom import AE, _config, evt
 
 from pylantir.audit.trail import AuditTrail
 from pylantir.clock import SiteClock
+from pylantir.dicom.access import CALLED_NOT_RECOGNISED, Access, Decision, withhold
 from pylantir.dicom.audited import DicomAudit
 from pylantir.dicom.implementation import CLASS_UID, version_name
 from pylantir.dicom.mpps_scp import MppsScp
@@ -28,6 +29,7 @@ from pylantir.worklist.steps import StepStore
 from pylantir.worklist.store import ItemStore
 
 if TYPE_CHECKING:
+    from pynetdicom.association import Association
     from pynetdicom.events import Event
     from pynetdicom.transport import ThreadedAssociationServer
 
@@ -37,9 +39,6 @@ log = logging.getLogger(__name__)
 
 _ABORT_S = 1.0
 """How long a stop waits for peers to take their A-ABORT."""
-
-_CALLING_NOT_RECOGNISED = (1, 1, 3)
-_CALLED_NOT_RECOGNISED = (1, 1, 7)
 
 
 class ApplicationEntity:
@@ -67,14 +66,14 @@ class ApplicationEntity:
     ) -> None:
         self._audit = DicomAudit(audit or AuditTrail(None), items)
         self._config = config
-        self._allowed = frozenset(title.strip() for title in config.allowed_aet)
+        self.access = Access(config)
         worklist = WorklistScp(items, config, clock, self._audit)
         mpps = MppsScp(steps, config, clock, self._audit)
         self._handlers: list[evt.EventHandlerType] = [
             (evt.EVT_CONN_OPEN, prepare_connection),
             (evt.EVT_REQUESTED, self._admit),
             (evt.EVT_DIMSE_RECV, worklist.cancellations.note),
-            (evt.EVT_C_ECHO, _handle_echo),
+            (evt.EVT_C_ECHO, self._handle_echo),
             (evt.EVT_C_FIND, worklist.handle_find),
             (evt.EVT_N_CREATE, mpps.handle_create),
             (evt.EVT_N_SET, mpps.handle_set),
@@ -124,27 +123,41 @@ class ApplicationEntity:
         ae.network_timeout = self._config.timeouts.network_s
         return ae
 
+    def _handle_echo(self, event: Event) -> int:
+        calling = event.assoc.requestor.ae_title.strip()
+        if calling != self.access.own_ae_title:
+            log.info("C-ECHO from %s", calling)
+        return 0x0000
+
     def _admit(self, event: Event) -> None:
         """Refuse who may not connect (PS3.8 Table 9-21)."""
         request = event.assoc.requestor.primitive
         assert request is not None
         calling = str(request.calling_ae_title).strip()
         called = str(request.called_ae_title).strip()
-        if self._allowed and calling not in self._allowed:
-            self._audit.refused(event.assoc, calling, called, "calling AE title not recognised")
-            log.warning("association from %r refused: calling AE title not recognised", calling)
-            refuse(event.assoc, *_CALLING_NOT_RECOGNISED)
-            return
+        decision = self.access.decide(calling, called, event.assoc.requestor.address or "")
         expected = scanner_for(self._config, calling).called_ae_titles
-        if expected and called not in expected:
-            self._audit.refused(event.assoc, calling, called, "called AE title not recognised")
-            log.warning("association from %r refused: called AE title not recognised", calling)
-            refuse(event.assoc, *_CALLED_NOT_RECOGNISED)
+        if decision.refusal is None and expected and called not in expected:
+            decision = Decision(CALLED_NOT_RECOGNISED, "called AE title not recognised")
+        if decision.refusal is not None:
+            self._audit.refused(event.assoc, calling, called, decision.words)
+            log.warning("association from %r refused: %s", calling, decision.words)
+            refuse(event.assoc, *decision.refusal)
+            return
+        self._withhold(event.assoc, calling, called, decision)
 
-
-def _handle_echo(event: Event) -> int:
-    log.info("C-ECHO from %s", event.assoc.requestor.ae_title.strip())
-    return 0x0000
+    def _withhold(
+        self, association: Association, calling: str, called: str, decision: Decision
+    ) -> None:
+        """Let the contexts be rejected that somebody has no right to use, and say so."""
+        withhold(association, decision.withheld)
+        request: Any = association.requestor.primitive
+        asked = {c.abstract_syntax for c in request.presentation_context_definition_list}
+        refused = sorted(UID(uid).name for uid in decision.withheld & asked)
+        if refused and calling != self.access.own_ae_title:
+            words = f"no right to use {', '.join(refused)}"
+            self._audit.refused(association, calling, called, words)
+            log.warning("association from %r: %s", calling, words)
 
 
 def _silence_libraries() -> None:

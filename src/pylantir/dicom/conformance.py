@@ -52,7 +52,9 @@ to date. Sections of the standard are those of PS3.4 unless another part is name
 ## Associations
 
 The server accepts associations and starts none. It accepts every calling AE title unless `allowed_aet`
-names some; others are rejected with (1, 1, 3), called AE title not expected of a scanner with (1, 1, 7).
+or `access` name some; others, and those that call from another address, are rejected with (1, 1, 3), a
+called AE title that is not expected with (1, 1, 7). Presentation contexts of a service that `access`
+does not grant are rejected with result 1, user rejection (PS3.8 Table 9-18).
 Any called AE title is accepted unless the scanner's profile names some. Up to `maximum_associations`
 (500) are open at once; further ones are rejected with (2, 3, 2). The largest PDU it receives is 16 382
 bytes. No extended negotiation, asynchronous operations window, role selection or user identity is
