@@ -290,6 +290,69 @@ def test_a_deletion_that_cannot_be_confirmed_waits(site: Site) -> None:
     assert site.scheduled() == []
 
 
+@pytest.mark.parametrize("with_paths", [True, False])
+def test_a_proxy_that_answers_404_to_every_booking_withdraws_nothing(
+    site: Site, with_paths: bool
+) -> None:
+    if not with_paths:
+        ignore_paths(site)
+    made = [site.book(f"SUB{n:03d}_A_B", at(9)) for n in range(8)]
+    site.sync()
+    site.server.bookings.delete(made[0].id)
+    fault = site.server.fault("detail", status=404)
+    for _ in range(3):
+        report = site.sync()
+        assert len(site.scheduled()) == 8
+    assert not report.complete or any("answers 404 to others" in note for note in report.notes)
+    site.server.faults.remove(fault)
+    site.sync()
+    assert site.scheduled() == [f"SUB{n:03d}" for n in range(1, 8)]
+
+
+def test_a_404_to_a_booking_that_the_list_names_is_no_deletion(site: Site) -> None:
+    ignore_paths(site)
+    made = [site.book(f"SUB{n:03d}_A_B", at(9)) for n in range(3)]
+    site.sync()
+    site.server.fault(f"*/b/Calpendo.Booking/{made[1].id}", status=404)
+    report = site.sync()
+    assert not report.complete
+    assert report.notes == ("1 bookings could not be read this time",)
+    assert len(site.scheduled()) == 3
+
+
+def test_the_last_booking_of_all_is_withdrawn_when_its_resource_can_be_read(site: Site) -> None:
+    booking = site.book("SUB001_A_B", at(9))
+    site.sync()
+    site.server.bookings.delete(booking.id)
+    fault = site.server.fault("detail/Calpendo.Resource", status=404)
+    site.sync()
+    assert site.scheduled() == ["SUB001"]
+    site.server.faults.remove(fault)
+    site.sync()
+    assert site.scheduled() == []
+
+
+def test_without_anything_that_exists_a_404_is_not_believed(site: Site) -> None:
+    booking = site.book("SUB001_A_B", at(9))
+    site.sync()
+    site.server.bookings.delete(booking.id)
+    site.server.account.forbidden_types.add("Calpendo.Resource")
+    report = site.sync()
+    assert any("shows us no other" in note for note in report.notes)
+    assert site.scheduled() == ["SUB001"]
+
+
+def test_a_day_that_is_taken_out_of_a_repeat_is_withdrawn_even_the_first(tmp_path: Path) -> None:
+    with calpendo_site(tmp_path, repeats="expanded") as site:
+        booking = site.book("SUB001_A_B", at(9), repeat=Repeat(2, 3))
+        site.sync()
+        site.server.bookings.edit(booking.id, repeat=Repeat(2, 3, skipped=(0,)))
+        site.sync()
+        first = site.item(booking)
+        assert (first.start, first.status) == (at(9), ItemStatus.CANCELLED)
+        assert len(site.scheduled()) == 2
+
+
 def test_a_list_that_leaves_a_booking_out_by_mistake_withdraws_nothing(site: Site) -> None:
     site.book("SUB001_A_B", at(9))
     site.sync()

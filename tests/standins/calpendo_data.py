@@ -55,10 +55,11 @@ class Named:
 
 @dataclass(frozen=True)
 class Repeat:
-    """The rule of a repeat booking: so many times, so many days apart."""
+    """The rule of a repeat booking: so many times, so many days apart, but for those skipped."""
 
     every_days: int = 7
     times: int = 2
+    skipped: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ class Booking:
         """Start and finish of each time it takes place."""
         rule = self.repeat or Repeat(0, 1)
         for number in range(rule.times):
+            if number in rule.skipped:
+                continue
             later = dt.timedelta(days=rule.every_days * number)
             yield self.start + later, self.finish + later
 

@@ -109,9 +109,9 @@ def test_wild_cards_mean_what_the_standard_says(pattern: str, value: str) -> Non
     ],
 )
 def test_a_hostile_pattern_takes_no_time(pattern: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()  # our own work only: a busy machine is no slow pattern
     assert not wild_card_matches(pattern, "a" * 10240)
-    assert time.perf_counter() - began < 1.0
+    assert time.thread_time() - began < 1.0
 
 
 def test_there_is_no_escape_for_wild_cards() -> None:

@@ -7,11 +7,12 @@ a cancelled or denied booking has to be seen to be withdrawn.
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pylantir.clock import SiteClock, as_iso_time
-from pylantir.errors import InvalidItem, ValueProblem
+from pylantir.errors import InvalidItem, SourceError, ValueProblem
 from pylantir.sources.base import (
     Batch,
     BookingWindow,
@@ -36,6 +37,8 @@ from pylantir.sources.mapping import FieldMapping, Note, summarize
 from pylantir.sources.options import OPTION_KEYS, MappingOptions
 from pylantir.sources.settings import credential, read_settings
 from pylantir.sources.targets import check
+
+log = logging.getLogger(__name__)
 
 WIDE_EVERY = dt.timedelta(minutes=15)
 """How often the far days are read where each booking is a request of its own."""
@@ -85,6 +88,8 @@ class CalpendoSource(Source):
         self._covered: tuple[dt.date, dt.date] | None = None
         self._wide_at: dt.datetime | None = None
         self._left_out: list[Note] = []
+        self._listed: frozenset[str] = frozenset()
+        self._disbelieved = 0
 
     @property
     def authority(self) -> str:
@@ -111,7 +116,9 @@ class CalpendoSource(Source):
     def notes(self) -> tuple[str, ...]:
         """Values that were left out since the last call, and what the mapping warns of."""
         left_out, self._left_out = self._left_out, []
-        return (*self._mapping.warnings, *summarize(left_out))
+        many, self._disbelieved = self._disbelieved, 0
+        doubts = [_DISBELIEVED.format(many)] if many else []
+        return (*self._mapping.warnings, *summarize(left_out), *doubts)
 
     # Fetching ------------------------------------------------------------------------------
 
@@ -121,6 +128,7 @@ class CalpendoSource(Source):
         reading = self._reader.read(
             self._server_wall(first), self._server_wall(last + _DAY), again=window.full
         )
+        self._listed = reading.listed
         if self._occurrences is None:
             self._occurrences = Occurrences.read(window.cursor)
         records, rejected, notes = self._records(reading, self._occurrences)
@@ -291,12 +299,31 @@ class CalpendoSource(Source):
         """Those that exist, are wanted, and start in the days that were read last."""
         parents = {key: key.partition("/")[0] for key in record_ids}
         details = self._reader.details(parents.values())
-        there = set()
-        for key, parent in parents.items():
-            unseen = parent in details.hidden or parent in details.unread
-            if unseen or (key == parent and self._is_there(details.bookings[parent])):
-                there.add(key)
-        return frozenset(there)
+        missing = {parent for parent, detail in details.bookings.items() if not detail}
+        doubtful = missing if missing and not self._believes_404() else missing & self._listed
+        self._disbelieved = len(doubtful)
+        unseen = details.hidden | details.unread | doubtful
+        return frozenset(
+            key
+            for key, parent in parents.items()
+            if parent in unseen or self._has_its_day(key, parent, details.bookings[parent])
+        )
+
+    def _believes_404(self) -> bool:
+        """A proxy may answer 404 to every booking: one that exists has to be readable now."""
+        try:
+            return self._reader.answers_for_what_exists(self._listed)
+        except SourceError as error:
+            log.debug("source %s: no witness: %s", self.settings.name, error.for_log)
+            return False
+
+    def _has_its_day(self, key: str, parent: str, detail: Mapping[str, Any]) -> bool:
+        """Whether a booking is there; of one that repeats, the list knows the days, not its detail.
+
+        It was asked for because the list did not name this day of it.
+        """
+        repeats = self._occurrences is not None and self._occurrences.repeats(parent)
+        return key == parent and not (repeats and parent in self._listed) and self._is_there(detail)
 
     def _is_there(self, detail: Mapping[str, Any]) -> bool:
         if not detail:
@@ -313,6 +340,10 @@ class CalpendoSource(Source):
         )
 
 
+_DISBELIEVED = (
+    "{} bookings seem deleted, but the server answers 404 to others that exist as well, or shows "
+    "us no other: nothing of them is withdrawn"
+)
 _HIDDEN = "not shown to our account; give it the right to see it"
 
 

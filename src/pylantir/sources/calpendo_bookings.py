@@ -168,6 +168,10 @@ class Occurrences:
         kept = dict(list(self._plain_days.items())[-_MOST_REPEATING:])
         return json.dumps({"at": now.isoformat(), "repeating": kept})
 
+    def repeats(self, booking_id: str) -> bool:
+        """Whether a booking was ever seen on several days."""
+        return booking_id in self._plain_days
+
     def keys(self, dated: Iterable[tuple[str, dt.date | None]]) -> list[str]:
         """The key of each booking, from its id and the day it starts."""
         pairs = list(dated)

@@ -27,6 +27,7 @@ REQUEST_TIMEOUT_S = 60.0
 LONGEST_WAIT_S = 3600.0
 MAX_BODY_BYTES = 50_000_000
 BOOKING = "Calpendo.Booking"
+RESOURCE = "Calpendo.Resource"
 
 _WORTH_ANOTHER_TRY = (408, 500, 502, 503, 504)
 _ASKS_TO_WAIT = (429, 503)
@@ -119,7 +120,22 @@ class CalpendoClient:
             parts += ["resource.name", "EQ", resource]
         expression = "/".join(quote(part, safe="") for part in parts)
         query = "?paths=" + quote(",".join(paths), safe=",.") if paths else ""
-        answer = self._get(f"q/{quote(booking_type, safe='')}/{expression}{query}")
+        return self._biskits(f"q/{quote(booking_type, safe='')}/{expression}{query}")
+
+    def resource_id(self, name: str) -> str | None:
+        """The id of a resource; nothing when the site has none of that name.
+
+        Raises
+        ------
+        SourceUnavailable, SourceRefused
+            As :meth:`bookings`.
+        """
+        found = self._biskits(f"q/{quote(RESOURCE, safe='')}/name/EQ/{quote(name, safe='')}")
+        ids = [str(row["id"]) for row in found if row.get("id")]
+        return ids[0] if ids else None
+
+    def _biskits(self, path: str) -> list[dict[str, Any]]:
+        answer = self._get(path)
         biskits = answer.get("biskits") if isinstance(answer, dict) else None
         if not isinstance(biskits, list) or not all(isinstance(b, dict) for b in biskits):
             said = self._words(answer.get("error")) if isinstance(answer, dict) else ""
@@ -129,7 +145,10 @@ class CalpendoClient:
         return biskits
 
     def booking(self, booking_id: str, booking_type: str = BOOKING) -> dict[str, Any]:
-        """One booking with all that we may see of it; empty when it does not exist.
+        """One booking with all that we may see of it; empty when the answer is 404.
+
+        Calpendo documents no body for that answer, so a proxy's 404 looks the same: whoever means
+        to act on it asks for something that exists as well.
 
         Raises
         ------

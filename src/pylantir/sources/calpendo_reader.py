@@ -16,12 +16,13 @@ from typing import Any
 
 from pylantir.errors import SourceError, SourceUnavailable
 from pylantir.sources.calpendo_bookings import has, in_one_shape, text_at
-from pylantir.sources.calpendo_client import CalpendoClient, NotAllowed, NotUnderstood
+from pylantir.sources.calpendo_client import RESOURCE, CalpendoClient, NotAllowed, NotUnderstood
 
 AT_ONCE = 5
 FEW_DETAILS = 20
 DETAILS_BUDGET_S = 300.0
 FAILURES_IN_A_ROW = 10
+WITNESSES = 3
 
 _CORE = ("dateRange.start", "resource.name", "status")
 _NEEDED = (*_CORE, "dateRange.finish", "formattedName", "title", "cancelled", "project")
@@ -63,12 +64,15 @@ class Reading:
         Ids that the account may not see, and that could not be read this time.
     notes : list of str
         What a person should know.
+    listed : frozenset of str
+        Ids that the list names, of whatever resource.
     """
 
     bookings: list[dict[str, Any]]
     hidden: set[str]
     unread: set[str]
     notes: list[str]
+    listed: frozenset[str]
 
 
 class BookingReader:
@@ -114,13 +118,14 @@ class BookingReader:
             self._knows_paths = self.filters_by_name = True
         rows = self._rows(first, last)
         short = [row for row in rows if not all(has(row, path) for path in _CORE)]
-        details = self.details(str(row.get("id", "")) for row in short)
+        details = self.details((str(row.get("id", "")) for row in short), listed=True)
         self.needs_many_details = len(details.bookings) > FEW_DETAILS
         if details.hidden and not details.bookings and len(short) == len(rows):
             raise NotAllowed("Calpendo lets the account see no booking (HTTP 403)")
         bookings = [in_one_shape(row) for row in self._with_details(rows, short, details)]
         notes = self._add_operators(bookings, first, last)
-        return Reading(bookings, details.hidden, details.unread, notes)
+        listed = frozenset(str(row.get("id", "")) for row in rows)
+        return Reading(bookings, details.hidden, details.unread, notes, listed)
 
     def _rows(self, first: dt.datetime, last: dt.datetime) -> list[dict[str, Any]]:
         refused: NotUnderstood | None = None
@@ -161,10 +166,15 @@ class BookingReader:
             own_day = booking_id in several and text_at(row, "formattedName")
             yield {**_without_range(detail), "formattedName": own_day} if own_day else detail
 
-    def details(self, booking_ids: Iterable[str]) -> Details:
+    def details(self, booking_ids: Iterable[str], *, listed: bool = False) -> Details:
         """Some bookings, each with all that we may see of it.
 
         After many failures in a row, or five minutes, the rest counts as unread.
+
+        Parameters
+        ----------
+        listed : bool
+            The list has just named them, so that a 404 is a contradiction and no answer.
 
         Raises
         ------
@@ -183,7 +193,7 @@ class BookingReader:
                     booking_id = None if given_up else next(waiting, None)
                 if booking_id is None:
                     return
-                self._read_one(booking_id, found, lock)
+                self._read_one(booking_id, found, lock, listed)
 
         # Daemons, not an executor: a server that hangs must not keep the process from ending.
         threads = [
@@ -198,9 +208,13 @@ class BookingReader:
             raise found._refused
         return found
 
-    def _read_one(self, booking_id: str, found: Details, lock: threading.Lock) -> None:
+    def _read_one(
+        self, booking_id: str, found: Details, lock: threading.Lock, listed: bool
+    ) -> None:
         try:
             booking = self._client.booking(booking_id)
+            if listed and not booking:
+                raise SourceUnavailable("Calpendo lists a booking that it does not know")
         except NotAllowed:
             with lock:
                 found.hidden.add(booking_id)
@@ -216,6 +230,29 @@ class BookingReader:
                 found.bookings[booking_id] = booking
                 found.unread.discard(booking_id)
                 found._failures_in_a_row = 0
+
+    def answers_for_what_exists(self, some_ids: Iterable[str]) -> bool:
+        """Whether single bookings can be read at all: a 404 proves nothing where all are 404.
+
+        Parameters
+        ----------
+        some_ids : iterable of str
+            Bookings that exist, as the list says; without any, a resource has to be readable.
+
+        Raises
+        ------
+        SourceError
+            Nothing that exists is known, or the server does not answer.
+        """
+        witnesses = sorted(some_ids)[:WITNESSES]
+        if witnesses:
+            found = self.details(witnesses, listed=True)
+            return not found.unread
+        for name in self._resources:
+            resource_id = self._client.resource_id(name)
+            if resource_id is not None:
+                return bool(self._client.booking(resource_id, RESOURCE))
+        raise SourceUnavailable("Calpendo shows us nothing that a missing booking can be told from")
 
     def _add_operators(
         self, bookings: Sequence[dict[str, Any]], first: dt.datetime, last: dt.datetime
