@@ -162,6 +162,12 @@ def test_a_source_that_does_not_answer_is_asked_less_and_less_often(database: Da
     assert max(pauses[4:]) > 120
 
 
+def test_a_source_that_asks_to_be_left_alone_is_left_alone_for_so_long(database: Database) -> None:
+    source = BookableSource()
+    source.error = SourceUnavailable("HTTP 429", retry_after_s=1800)
+    assert poller(database, source, sync_interval=60).round() == 1800
+
+
 def test_refused_credentials_are_tried_every_quarter_of_an_hour_only(database: Database) -> None:
     source = BookableSource()
     source.error = SourceRefused("403")

@@ -216,7 +216,19 @@ class SourceError(PylantirError):
 
 
 class SourceUnavailable(SourceError):
-    """The source could not be reached or answered nonsense: worth trying again."""
+    """The source could not be reached or answered nonsense: worth trying again.
+
+    Parameters
+    ----------
+    message : str
+        What happened.
+    retry_after_s : float
+        Seconds that the source itself asked us to wait; 0 when it did not.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class SourceRefused(SourceError):

@@ -229,12 +229,16 @@ def _for_log(error: PylantirError) -> str:
 
 
 def _pause(interval_s: float, failures: int, error: PylantirError) -> float:
-    """Seconds before the next attempt: doubled per failure, capped, with full jitter."""
+    """Seconds before the next attempt: doubled per failure, capped, with full jitter.
+
+    Never less than the source itself has asked for.
+    """
     if isinstance(error, SourceRefused):
         return max(interval_s, REFUSED_PAUSE_S)
     ceiling = min(LONGEST_PAUSE_S, interval_s * 2 ** min(failures, 16))
     low = min(interval_s, ceiling)
-    return random.uniform(low, max(low, ceiling))  # noqa: S311 - jitter, not a secret
+    asked = error.retry_after_s if isinstance(error, SourceUnavailable) else 0.0
+    return max(asked, random.uniform(low, max(low, ceiling)))  # noqa: S311 - jitter, not a secret
 
 
 def is_within(interval: OperationInterval, now: dt.time) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from tests.standins.clock import VirtualClock
 from tests.standins.redcap import RedcapStandIn
 from tests.standins.redcap_data import Project
-from tests.standins.redcap_samples import sample_project
+from tests.standins.redcap_samples import generate, sample_project
 
 from pylantir.clock import SiteClock
 from pylantir.sources import make_source
@@ -22,7 +22,9 @@ from pylantir.worklist.database import Database
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.query import WorklistQuery
 from pylantir.worklist.schema import prepare
-from pylantir.worklist.status import ItemStatus
+from pylantir.worklist.status import ItemStatus, StepStatus
+from pylantir.worklist.step import PerformedProcedureStep, ScheduledStepReference
+from pylantir.worklist.steps import StepStore
 from pylantir.worklist.store import ItemStore
 
 ZONE = "America/Edmonton"
@@ -110,3 +112,35 @@ def use(site: Site, project: Project) -> Project:
     site.server.projects.clear()
     site.project = site.server.add_project(project)
     return site.project
+
+
+def many(site: Site, records: int = 12, **how: Any) -> Project:
+    """A project whose records were all entered long ago."""
+    project = generate(
+        records, first_day=dt.date(2026, 3, 2), days=5, clock=site.server.clock, **how
+    )
+    return use(site, project)
+
+
+def begin(site: Site, record_id: str) -> None:
+    """A scanner reports that it has begun."""
+    item = site.items()[record_id]
+    step = PerformedProcedureStep(
+        sop_instance_uid=f"2.25.{item.item_id}",
+        status=StepStatus.IN_PROGRESS,
+        performed_procedure_step_id="1",
+        performed_station_ae_title="MR1",
+        calling_ae_title="MR1",
+        modality="MR",
+        patient_id=item.patient_id,
+        patient_name=item.patient_name,
+        started=item.start,
+        references=(
+            ScheduledStepReference(
+                study_instance_uid=item.study_instance_uid,
+                scheduled_procedure_step_id=item.scheduled_procedure_step_id,
+            ),
+        ),
+        attributes={},
+    )
+    StepStore(site.database, now=site.server.clock.now).create(step)

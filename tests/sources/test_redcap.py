@@ -12,10 +12,9 @@ import pytest
 from tests.sources.redcap_site import START, Site, redcap_site, use
 from tests.standins.clock import VirtualClock
 from tests.standins.redcap_data import RowKey
-from tests.standins.redcap_samples import empty_project, generate, sample_project, scan_key
+from tests.standins.redcap_samples import empty_project, generate, scan_key
 
-from pylantir.errors import ConfigurationError, SourceError, SourceRefused, SourceUnavailable
-from pylantir.worklist.outbox import PerformedReport
+from pylantir.errors import SourceError, SourceRefused, SourceUnavailable
 from pylantir.worklist.status import ItemStatus
 
 
@@ -340,103 +339,3 @@ def test_a_round_asks_little(site: Site) -> None:
     site.sync()
     assert site.server.journal.count() - before == 2
     assert site.server.journal.count("metadata") == 1
-
-
-# --- Settings ---
-
-
-def problems(site: Site, config: dict[str, Any], **environ: str) -> str:
-    site.config = config
-    with pytest.raises(ConfigurationError) as caught:
-        site.synchronizer(**environ)
-    return "\n".join(map(str, caught.value.problems))
-
-
-def test_an_unknown_setting_is_refused_with_the_nearest_one(site: Site) -> None:
-    told = problems(site, {"date_feild": "x"})
-    assert "source rc: config.date_feild: unknown key (did you mean 'date_field'?)" in told
-
-
-@pytest.mark.parametrize(
-    "config",
-    [{"mwl_days_ahead": -1}, {"mwl_days_ahead": "2"}, {"server_timezone": "Mars"}, {"events": "x"}],
-    ids=str,
-)
-def test_a_wrong_setting_names_its_key(site: Site, config: dict[str, Any]) -> None:
-    assert f"config.{next(iter(config))}" in problems(site, config)
-
-
-def test_a_missing_token_names_its_variable(site: Site) -> None:
-    told = problems(site, {}, REDCAP_API_URL=site.server.api_url)
-    assert "REDCAP_API_TOKEN" in told
-
-
-@pytest.mark.parametrize("token", ["short", "Z" * 32])
-def test_a_token_that_is_none_is_refused_without_showing_it(site: Site, token: str) -> None:
-    told = problems(site, {}, REDCAP_API_URL=site.server.api_url, REDCAP_API_TOKEN=token)
-    assert "32 hexadecimal digits" in told
-    assert token not in told
-
-
-def test_two_projects_have_their_own_credentials(site: Site, tmp_path: Path) -> None:
-    other = site.server.add_project(sample_project("other"))
-    path = tmp_path / "token"
-    path.write_text(other.token + "\n")
-    site.config["credentials"] = {"url_env": "OTHER_URL", "token_file": str(path)}
-    site.synchronizer(OTHER_URL=site.server.api_url).run_once()
-    assert len(site.items()) == 3
-
-
-def test_the_published_concussion_type_reads_its_own_variables(site: Site) -> None:
-    site.source_type = "redcap_concussion"
-    environ = {
-        "REDCAP_API_URL_CONCUSSION": site.server.api_url,
-        "REDCAP_API_TOKEN_CONCUSSION": site.project.token,
-    }
-    site.synchronizer(**environ).run_once()
-    assert len(site.items()) == 3
-
-
-# --- Reports ---
-
-
-def report(key: str, status: str = "COMPLETED") -> PerformedReport:
-    return PerformedReport(
-        key, status, "2026-03-02 09:31:00", "2026-03-02 10:41:30", "Tech^Terry", 6, "MR1"
-    )
-
-
-def test_what_a_scanner_did_is_written_into_the_fields_that_are_named(site: Site) -> None:
-    site.config["write_back"] = {
-        "status": "mri_pps_status",
-        "status_codes": {"COMPLETED": "2"},
-        "ended": "mri_done_at",
-    }
-    sync = site.synchronizer()
-    sync._source.write_back([report("1/t1_arm_1/mri/1")])
-    (row,) = [
-        row
-        for row in site.server._show_records(record="1")
-        if (row["instrument"], row["instance"]) == ("mri", 1)
-    ]
-    assert (row["mri_pps_status"], row["mri_done_at"]) == ("2", "2026-03-02 10:41")
-
-
-def test_a_report_does_not_come_back_as_a_change(site: Site) -> None:
-    site.config["write_back"] = {"status": "mri_pps_status", "status_codes": {"COMPLETED": "2"}}
-    site.sync()
-    site.later(minutes=5)
-    assert site._sync is not None
-    site._sync._source.write_back([report("1/t1_arm_1/mri/1")])
-    again = site.sync()
-    assert again.fetched > 0
-    assert not again.says_something
-
-
-def test_a_report_that_is_refused_says_so_without_the_token(site: Site) -> None:
-    site.config["write_back"] = {"status": "mri_pps_status"}
-    sync = site.synchronizer()
-    site.server.set_rights(imports=False)
-    with pytest.raises(SourceRefused) as caught:
-        sync._source.write_back([report("1/t1_arm_1/mri/1")])
-    assert site.project.token not in str(caught.value)

@@ -5,48 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import json
 import traceback
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import requests
-import trustme
-from tests.standins.clock import VirtualClock
+from tests.sources.redcap_asked import NOW, client_of
 from tests.standins.redcap import RedcapStandIn
 from tests.standins.redcap_data import Project
-from tests.standins.redcap_samples import empty_project, sample_project
+from tests.standins.redcap_samples import empty_project
 
 from pylantir.errors import ConfigurationError, SourceError, SourceRefused, SourceUnavailable
-from pylantir.sources import pacing, redcap_answers
-from pylantir.sources.pacing import RequestBudget, budget_of
+from pylantir.sources import redcap_answers, redcap_client
 from pylantir.sources.redcap_answers import TooMuch
 from pylantir.sources.redcap_client import RedcapClient
-
-NOW = dt.datetime(2026, 3, 2, 15, tzinfo=dt.UTC)
-
-
-@pytest.fixture
-def server() -> Iterator[RedcapStandIn]:
-    clock = VirtualClock("America/Edmonton", NOW, frozen=True)
-    with RedcapStandIn(clock=clock, per_minute=None) as server:
-        server.add_project(sample_project())
-        yield server
-
-
-@pytest.fixture
-def client(server: RedcapStandIn) -> RedcapClient:
-    client = client_of(server)
-    client.learn(NOW)
-    return client
-
-
-def client_of(
-    server: RedcapStandIn, verify: bool | str = True, url: str = "", token: str = ""
-) -> RedcapClient:
-    token = token or next(iter(server.projects.values())).token
-    return RedcapClient(url or server.api_url, token, verify, "source rc")
-
 
 CALLS: dict[str, Callable[[RedcapClient], Any]] = {
     "metadata": lambda client: client.learn(NOW + dt.timedelta(days=1)),
@@ -148,7 +120,7 @@ def test_an_answer_without_end_is_too_much(
 def test_an_answer_that_comes_a_byte_at_a_time_is_given_up(
     server: RedcapStandIn, client: RedcapClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redcap_answers, "TOTAL_S", 0.2)
+    monkeypatch.setattr(redcap_client, "TOTAL_S", 0.2)
     server.fault("record", drip_s=0.02)
     with pytest.raises(SourceUnavailable, match="in time"):
         client.rows(fields=["record_id"])
@@ -196,65 +168,6 @@ def test_settings_that_pycap_would_only_assert_are_configuration_errors() -> Non
 def test_a_missing_slash_at_the_end_of_the_address_is_forgiven(server: RedcapStandIn) -> None:
     client = client_of(server, url=server.api_url.rstrip("/"))
     assert client.learn(NOW)
-
-
-# --- Certificates ---
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-def tls(authority: trustme.CA, *names: str, **how: Any) -> Any:
-    import ssl
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*names, **how).configure_cert(context)
-    return context
-
-
-@pytest.mark.parametrize(
-    ("name", "how", "told"),
-    [
-        ("127.0.0.1", {}, "self-signed|unable to get local issuer"),
-        ("elsewhere.example.org", {"known": True}, "not valid for"),
-        (
-            "127.0.0.1",
-            {"known": True, "not_after": dt.datetime(2020, 1, 2), "not_before": None},
-            "expired",
-        ),
-    ],
-    ids=["unknown", "wrong host", "expired"],
-)
-def test_what_is_wrong_with_a_certificate_is_said(
-    authority: trustme.CA, tmp_path: Path, name: str, how: dict[str, Any], told: str
-) -> None:
-    known, how = how.get("known", False), {k: v for k, v in how.items() if k != "known"}
-    if "not_before" in how:
-        how["not_before"] = dt.datetime(2020, 1, 1)
-    pem = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(pem))
-    with RedcapStandIn(ssl_context=tls(authority, name, **how)) as server:
-        server.add_project(sample_project())
-        with pytest.raises(SourceUnavailable, match=f"certificate is not trusted.*({told})"):
-            client_of(server, str(pem) if known else True).learn(NOW)
-
-
-def test_a_private_authority_is_trusted_through_ca_bundle(
-    authority: trustme.CA, tmp_path: Path
-) -> None:
-    pem = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(pem))
-    with RedcapStandIn(ssl_context=tls(authority, "127.0.0.1")) as server:
-        server.add_project(sample_project())
-        assert client_of(server, str(pem)).learn(NOW)
-
-
-def test_a_bundle_that_is_not_there_is_a_source_error() -> None:
-    client = RedcapClient("https://127.0.0.1:9/api/", "A" * 32, "/no/such.pem", "source rc")
-    with pytest.raises(SourceUnavailable, match=r"no/such\.pem"):
-        client.learn(NOW)
 
 
 # --- What is asked, and how often ---
@@ -366,48 +279,6 @@ def test_an_odd_date_header_breaks_nothing(client: RedcapClient, date: str) -> N
     client.start_watch()
     client._note_time(response)
     assert client.server_time == (NOW - dt.timedelta(hours=1) if "14:00" in date else None)
-
-
-# --- Budget ---
-
-
-def test_a_budget_stays_far_below_the_limit_in_every_minute() -> None:
-    now = 0.0
-    budget = RequestBudget(monotonic=lambda: now)
-    asked = []
-    for _ in range(2000):
-        now += budget.reserve()
-        asked.append(now)
-    busiest = max(sum(start <= at < start + 60 for at in asked) for start in asked)
-    assert busiest <= pacing.BURST + 60 * pacing.PER_SECOND <= 200
-
-
-def test_a_budget_does_not_delay_the_few_requests_of_a_round() -> None:
-    now = 100.0
-    budget = RequestBudget(monotonic=lambda: now)
-    assert [budget.reserve() for _ in range(pacing.BURST)] == [0.0] * pacing.BURST
-    assert budget.reserve() > 0
-
-
-def test_a_pause_fills_the_budget_but_saves_nothing_up() -> None:
-    now = 0.0
-    budget = RequestBudget(burst=2, per_second=1, monotonic=lambda: now)
-    now = 1000.0
-    assert [budget.reserve() for _ in range(3)] == [0.0, 0.0, 1.0]
-
-
-def test_two_sources_at_one_host_share_its_budget(server: RedcapStandIn) -> None:
-    assert client_of(server)._budget is client_of(server)._budget
-    assert budget_of("a.example.org") is not budget_of("b.example.org")
-    assert budget_of("A.example.org") is budget_of("a.example.org")
-
-
-def test_who_waits_for_the_budget_can_be_stopped(client: RedcapClient) -> None:
-    client._budget = RequestBudget(burst=1, per_second=0.001)
-    client.rows(fields=["record_id"])
-    client.close()
-    with pytest.raises(SourceUnavailable, match="stopped"):
-        client.rows(fields=["record_id"])
 
 
 # --- Writing ---

@@ -21,10 +21,10 @@ from requests.auth import HTTPBasicAuth
 
 from pylantir.errors import SourceRefused, SourceUnavailable
 from pylantir.sources.deadline import Deadline, WatchedAdapter
+from pylantir.sources.patience import asked_wait_s
 
 CONNECT_TIMEOUT_S = 5.0
 REQUEST_TIMEOUT_S = 60.0
-LONGEST_WAIT_S = 3600.0
 MAX_BODY_BYTES = 50_000_000
 BOOKING = "Calpendo.Booking"
 RESOURCE = "Calpendo.Resource"
@@ -261,20 +261,18 @@ class CalpendoClient:
                 f"Calpendo sent us to another page (HTTP {code}), as to a login page; "
                 "check base_url and the account"
             )
-        if code in _ASKS_TO_WAIT and self._shall_wait(response.headers.get("Retry-After", "")):
-            raise SourceUnavailable(f"Calpendo asked us to come back later (HTTP {code})")
+        wait_s = asked_wait_s(response.headers.get("Retry-After", ""), dt.datetime.now(dt.UTC))
+        if code in _ASKS_TO_WAIT and wait_s:
+            self._not_before = time.monotonic() + wait_s
+            raise SourceUnavailable(
+                f"Calpendo asked us to come back later (HTTP {code})", retry_after_s=wait_s
+            )
         if code in _WORTH_ANOTHER_TRY:
             raise _AnotherTry(f"Calpendo answered HTTP {code}")
         if code in (400, 404):
             raise NotUnderstood(f"Calpendo answered HTTP {code}; check base_url and api_path")
         if code != 200:
             raise SourceUnavailable(f"Calpendo answered HTTP {code}; check base_url and api_path")
-
-    def _shall_wait(self, retry_after: str) -> bool:
-        if not retry_after.strip().isdecimal():
-            return False
-        self._not_before = time.monotonic() + min(float(retry_after), LONGEST_WAIT_S)
-        return True
 
     def _words(self, said: Any) -> str:
         return f": {said[:200].replace(self._secret, '***')}" if isinstance(said, str) else ""

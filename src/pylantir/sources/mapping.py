@@ -41,6 +41,10 @@ from pylantir.sources.targets import (
 
 __all__ = ["OPTION_KEYS", "FieldMapping", "Mapped", "MappingOptions", "Note", "summarize"]
 
+_IDENTIFYING = frozenset(
+    {"patient_name", "patient_id", "issuer_of_patient_id", "patient_birth_date", "patient_sex"}
+)
+
 
 class FieldMapping:
     """How the fields of a source become worklist values.
@@ -128,6 +132,17 @@ class FieldMapping:
         for template in self._templates.values():
             sources |= {name for name in template.placeholders if self._is_source_field(name)}
         return frozenset(sources | {name for name, target in self._required if not target})
+
+    @property
+    def identifying_fields(self) -> frozenset[str]:
+        """Source fields that say who the patient is, in templates or by themselves."""
+        pairs = (*self._pairs, *self._roles.values())
+        sources = {pair.source for pair in pairs if pair.target in _IDENTIFYING and pair.source}
+        for template in self._templates.values():
+            for name in template.placeholders:
+                role = self._roles.get(ROLE_ALIASES.get(name, name))
+                sources.add(role.source if role else name)
+        return frozenset(sources) & self.source_fields
 
     @property
     def roles(self) -> Mapping[str, str]:

@@ -152,18 +152,24 @@ class RedcapSource(Source):
         dictionary = self._client.dictionary
         wanted = {layout.record_id_field, *layout.own, _NO_GUARDIAN, *self._mapping.source_fields}
         fields = dictionary.to_ask(wanted)
-        gone = sorted(self._asked - set(fields))
-        if gone:
-            raise SourceUnavailable(
-                f"the project no longer has the field {', '.join(gone)}; correct field_mapping, "
-                "or restart pylantir to go on without"
-            )
+        self._refuse_strangers(self._asked - set(fields))
         # The record id's own name may change: the first field of a project holds it.
         self._asked = frozenset(fields) - {layout.record_id_field}
         at_once = self._config.chunk_size
         vain = sorted(self._written_fields() - dictionary.names - _PSEUDO_FIELDS)
         notes = (f"the project has no field {', '.join(vain)}, see field_mapping",) if vain else ()
         return Snapshot(self._client, layout, fields, window, at_once, self.progress), notes
+
+    def _refuse_strangers(self, gone: Collection[str]) -> None:
+        """Without a field that says who they are, patients would get other names and ids."""
+        identifying = self._mapping.identifying_fields | {_NO_GUARDIAN}
+        lost = sorted(identifying.intersection(gone))
+        if lost:
+            self._client.look_again()
+            raise SourceUnavailable(
+                f"the project no longer has the field {', '.join(lost)}, which says who the "
+                "patient is: put it back, or correct field_mapping and restart pylantir"
+            )
 
     def _written_fields(self) -> frozenset[str]:
         """Fields that the mapping reads and that are not roles by default."""

@@ -6,9 +6,9 @@ that says two things at once all end here, before PyCap sees them.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import ssl
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,14 +16,18 @@ import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from pylantir.errors import SourceRefused, SourceUnavailable
+from pylantir.sources.patience import asked_wait_s
 
 MAX_BODY_BYTES = 50_000_000
-TOTAL_S = 300.0
-"""A body that is not there after so many seconds never will be."""
 
 _PIECE_BYTES = 65_536
 _SHOWN = 200
 _MEMORY = "ran out of server memory"
+_PASSING = (408, 429, 500, 502, 503, 504)
+
+
+class Passing(SourceUnavailable):
+    """A failure that the next attempt may not see."""
 
 
 class TooMuch(SourceUnavailable):
@@ -70,7 +74,9 @@ def checked(response: requests.Response, scrub: Callable[[str], str]) -> Answer:
         raise SourceRefused(f"REDCap sent us to another page (HTTP {code}), as to a login page")
     body = _body(response)
     if code != 200:
-        _refuse(code, error_text(body, scrub))
+        now = dt.datetime.now(dt.UTC)
+        wait_s = asked_wait_s(response.headers.get("Retry-After", ""), now)
+        _refuse(code, error_text(body, scrub), wait_s)
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if body.lstrip()[:1] == b"<" or "json" not in kind:
         raise SourceUnavailable(
@@ -86,20 +92,16 @@ def checked(response: requests.Response, scrub: Callable[[str], str]) -> Answer:
 
 
 def _body(response: requests.Response) -> bytes:
-    body, ends = bytearray(), time.monotonic() + TOTAL_S
+    body = bytearray()
     try:
         while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
             body += piece
             if len(body) > MAX_BODY_BYTES:
                 raise TooMuch(f"REDCap answered with more than {MAX_BODY_BYTES} bytes")
-            if time.monotonic() > ends:
-                raise SourceUnavailable("REDCap did not finish its answer in time")
     except ReadTimeoutError:
         raise SourceUnavailable("REDCap did not finish its answer in time") from None
     except HTTPError as error:
-        raise SourceUnavailable(
-            f"REDCap's answer was cut off or damaged ({_name(error)})"
-        ) from None
+        raise Passing(f"REDCap's answer was cut off or damaged ({_name(error)})") from None
     return bytes(body)
 
 
@@ -134,7 +136,7 @@ def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return names
 
 
-def _refuse(code: int, words: str) -> None:
+def _refuse(code: int, words: str, wait_s: float = 0.0) -> None:
     """Raise what a status other than 200 means, in REDCap's words where it has any."""
     if _MEMORY in words:
         raise TooMuch(f"REDCap answered HTTP {code}: {words}")
@@ -151,7 +153,10 @@ def _refuse(code: int, words: str) -> None:
         words = words or "check REDCAP_API_URL, it must end with /api/"
     if code == 407:
         words = words or "the proxy wants a password"
-    raise SourceUnavailable(f"REDCap answered HTTP {code}" + (f": {words}" if words else ""))
+    message = f"REDCap answered HTTP {code}" + (f": {words}" if words else "")
+    if code in _PASSING:
+        raise Passing(message, retry_after_s=wait_s)
+    raise SourceUnavailable(message, retry_after_s=wait_s)
 
 
 def error_text(body: bytes, scrub: Callable[[str], str]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,11 +24,23 @@ from pylantir.errors import (
     SourceRefused,
     SourceUnavailable,
 )
+from pylantir.sources.deadline import Deadline
 from pylantir.sources.pacing import budget_of
-from pylantir.sources.redcap_answers import Answer, NotAllowed, NotUnderstood, cause, checked
+from pylantir.sources.patience import ATTEMPTS, WITHIN_A_ROUND_S, wait_after
+from pylantir.sources.redcap_answers import (
+    Answer,
+    NotAllowed,
+    NotUnderstood,
+    Passing,
+    cause,
+    checked,
+)
 from pylantir.sources.redcap_dictionary import Dictionary
 
 TIMEOUT_S = (5.0, 60.0)
+TOTAL_S = 300.0
+"""An answer that is not there after so many seconds never will be, however it trickles."""
+
 FORGET_AFTER = dt.timedelta(hours=1)
 
 Row = dict[str, Any]
@@ -42,7 +54,7 @@ class RedcapClient:
     url : str
         Address of the API, ``https://HOST/…/api/``.
     token : str
-        32 hexadecimal digits; belongs to one user and one project.
+        32 letters and digits; belongs to one user and one project.
     verify : bool or str
         Check certificates, or the path of the authority's certificate.
     where : str
@@ -62,24 +74,26 @@ class RedcapClient:
         self._budget = budget_of(urlsplit(self.url).netloc)
         self._closed = threading.Event()
         self._made: Any = None
+        self._session: requests.Session | None = None
         self.server_time: dt.datetime | None = None
 
     def _check_settings(self, where: str) -> None:
         problems = []
         if not self.url.startswith(("https://", "http://")) or not self.url.endswith("/api/"):
             problems.append("the REDCap address must look like https://HOST/api/")
-        digits = set("0123456789abcdefABCDEF")
-        if len(self._token) != 32 or not set(self._token) <= digits:
-            problems.append("a REDCap token has 32 hexadecimal digits; this one has not")
+        if len(self._token) != 32 or not (self._token.isascii() and self._token.isalnum()):
+            problems.append("a REDCap token has 32 letters and digits; this one has not")
         if problems:
             raise ConfigurationError([ConfigProblem(where, "", text) for text in problems])
 
     @property
     def _project(self) -> Any:
         if self._made is None:
-            from redcap import Project  # type: ignore[attr-defined]
+            from pylantir.sources.redcap_project import HeldProject, held_session
 
-            self._made = Project(
+            self._session = self._session or held_session()
+            self._made = HeldProject(
+                self._session,
                 self.url,
                 self._token,
                 verify_ssl=self._verify,
@@ -91,6 +105,12 @@ class RedcapClient:
     def close(self) -> None:
         """Ask no more; whoever waits for a place in the budget gives up."""
         self._closed.set()
+        if self._session is not None:
+            self._session.close()
+
+    def look_again(self) -> None:
+        """Forget what the project is like: it may have changed."""
+        self._known_at = None
 
     def learn(self, now: dt.datetime) -> bool:
         """Read the project's fields and missing-data codes, unless they are fresh.
@@ -108,14 +128,18 @@ class RedcapClient:
         if self._known_at is not None and abs(now - self._known_at) < FORGET_AFTER:
             return False
         self._made = None  # PyCap keeps what it has learnt for as long as it lives
-        with self._asking():
-            metadata = self._project.metadata
-        with self._asking():
-            info = self._project.export_project_info(format_type="json")
-        self._dictionary = Dictionary.read(metadata, info)
+        metadata = self._ask(lambda: self._project.metadata)
+        self._dictionary = Dictionary.read(metadata, self._project_info())
         self._events, self.log_is_closed = None, False
         self._known_at = now
         return True
+
+    def _project_info(self) -> Any:
+        """What the project is like as a whole; where that cannot be asked, it may have events."""
+        try:
+            return self._ask(lambda: self._project.export_project_info(format_type="json"))
+        except (NotAllowed, NotUnderstood):
+            return {"project_id": "", "is_longitudinal": 1}
 
     @property
     def dictionary(self) -> Dictionary:
@@ -139,10 +163,15 @@ class RedcapClient:
         if not self.dictionary.longitudinal:
             return []
         if self._events is None:
-            with self._asking():
-                listed = _rows(self._project.export_events(format_type="json"), "events")
-            self._events = [str(row.get("unique_event_name", "")) for row in listed]
+            self._events = self._read_events()
         return self._events
+
+    def _read_events(self) -> list[str]:
+        try:
+            exported = self._ask(lambda: self._project.export_events(format_type="json"))
+        except NotUnderstood:
+            return []  # "You cannot export events for classic projects"
+        return [str(row.get("unique_event_name", "")) for row in _rows(exported, "events")]
 
     def record_ids(self, since: dt.datetime | None = None) -> list[str]:
         """Record ids of the project in its order: all, or those changed since then.
@@ -195,13 +224,14 @@ class RedcapClient:
         """
         if records is not None and not records:
             return []  # PyCap would leave the empty list out, and REDCap send everything
-        with self._asking():
-            rows = self._project.export_records(
+        rows = self._ask(
+            lambda: self._project.export_records(
                 format_type="json",
                 fields=list(fields),
                 records=list(records) if records is not None else None,
                 date_begin=since,
             )
+        )
         return _rows(rows, "rows")
 
     def deleted_since(self, since: dt.datetime) -> list[str] | None:
@@ -221,10 +251,11 @@ class RedcapClient:
         if self.log_is_closed:
             return None
         try:
-            with self._asking():
-                entries = self._project.export_logging(
+            entries = self._ask(
+                lambda: self._project.export_logging(
                     format_type="json", log_type="record_delete", begin_time=since
                 )
+            )
         except (NotAllowed, NotUnderstood):
             self.log_is_closed = True
             return None
@@ -240,23 +271,50 @@ class RedcapClient:
         """
         if not rows:
             return
-        with self._asking():
-            taken = self._project.import_records(
+        taken = self._ask(
+            lambda: self._project.import_records(
                 list(rows), import_format="json", overwrite="normal", return_content="count"
             )
+        )
         if not isinstance(taken, dict) or str(taken.get("count", "")) in ("", "0"):
             raise SourceUnavailable("REDCap does not say that it has taken the values")
 
+    def _ask(self, question: Callable[[], Any]) -> Any:
+        """The answer to one request, made a second and third time when its failure may pass."""
+        failures = 0
+        while True:
+            try:
+                return self._once(question)
+            except Passing as error:
+                failures += 1
+                if failures == ATTEMPTS or error.retry_after_s > WITHIN_A_ROUND_S:
+                    raise
+                pause = max(error.retry_after_s, wait_after(failures))
+            self._wait(pause)
+
+    def _wait(self, seconds: float) -> None:
+        if self._closed.wait(seconds):
+            raise SourceUnavailable("stopped while waiting to ask REDCap")
+
+    def _once(self, question: Callable[[], Any]) -> Any:
+        self._wait(self._budget.reserve())
+        with Deadline(TOTAL_S) as deadline:
+            try:
+                with self._named_errors():
+                    return question()
+            except SourceError:
+                if deadline.expired:
+                    raise SourceUnavailable("REDCap did not finish its answer in time") from None
+                raise
+
     @contextlib.contextmanager
-    def _asking(self) -> Iterator[None]:
+    def _named_errors(self) -> Iterator[None]:
         from redcap import RedcapError  # type: ignore[attr-defined]
 
-        if self._closed.wait(self._budget.reserve()):
-            raise SourceUnavailable("stopped while waiting to ask REDCap")
         try:
             yield
         except NotUnderstood:
-            self._known_at = None  # perhaps a field has been renamed: look again next time
+            self.look_again()  # perhaps a field has been renamed
             raise
         except SourceError:
             raise
@@ -267,7 +325,7 @@ class RedcapClient:
         except requests.exceptions.Timeout:
             raise SourceUnavailable("REDCap did not answer in time") from None
         except requests.exceptions.ConnectionError as error:
-            raise SourceUnavailable(f"REDCap cannot be reached: {cause(error)}") from None
+            raise Passing(f"REDCap cannot be reached: {cause(error)}") from None
         except (AttributeError, KeyError, TypeError):  # PyCap reads without looking
             raise SourceUnavailable("REDCap's answer has not the shape of one") from None
         except (RedcapError, OSError, AssertionError, ValueError) as error:

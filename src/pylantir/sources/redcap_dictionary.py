@@ -27,8 +27,8 @@ class Dictionary:
         (``race___1``).
     missing_codes : frozenset of str
         Values that stand for "unknown" in any field.
-    longitudinal, repeats : bool
-        Whether there are events; whether an instrument or event repeats.
+    longitudinal : bool
+        Whether there are events; when that cannot be known, there may be.
     """
 
     record_id_field: str
@@ -36,11 +36,17 @@ class Dictionary:
     columns: Mapping[str, str]
     missing_codes: frozenset[str]
     longitudinal: bool
-    repeats: bool
 
     @classmethod
     def read(cls, metadata: Any, info: Any) -> Dictionary:
         """From the answers to ``content=metadata`` and ``content=project``.
+
+        Parameters
+        ----------
+        metadata : object
+            The fields.
+        info : object
+            The project as a whole.
 
         Raises
         ------
@@ -59,7 +65,6 @@ class Dictionary:
             columns=columns,
             missing_codes=_codes(str(info.get("missing_data_codes") or "")),
             longitudinal=_is_set(info.get("is_longitudinal")),
-            repeats=_is_set(info.get("has_repeating_instruments_or_events")),
         )
 
     @property
