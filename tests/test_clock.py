@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import struct
+import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -173,3 +176,67 @@ def test_people_see_seconds_only_where_there_are_any() -> None:
     assert clock.as_iso_time(dt.time(8, 30, 0, 5)) == "08:30:00.000005"
     assert clock.as_tm(dt.time(8, 30)) == "083000"
     assert clock.as_tm(dt.time(8, 30, 0, 5)) == "083000.000005"
+
+
+# --- The operating system's rules of time zones ---
+
+
+def as_zone_file(folder: Path, name: str, footer: str, offset_s: int, short: str) -> None:
+    """A zone file (RFC 9636, version 2) that knows one offset, and its footer's rule."""
+    zone_type = struct.pack(">iBB", offset_s, 0, 0) + short.encode() + b"\0"
+    counts = struct.pack(">6I", 0, 0, 0, 0, 1, len(short) + 1)
+    block = b"TZif2" + bytes(15) + counts + zone_type
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(block + block + b"\n" + footer.encode() + b"\n")
+
+
+NOW = dt.datetime(2026, 9, 1, 12, 30, tzinfo=dt.UTC)
+
+
+def test_a_system_that_does_not_know_albertas_new_rule_is_named_with_the_day(
+    tmp_path: Path,
+) -> None:
+    footer = "MST7MDT,M3.2.0,M11.1.0"
+    as_zone_file(tmp_path, "America/Edmonton", footer, -7 * 3600, "MST")
+    (said,) = clock.zone_warnings(["America/Edmonton"], NOW, [str(tmp_path)])
+    assert said.startswith("time zone America/Edmonton: from 2026-11-01 08:00 UTC on")
+    assert "60 minutes apart; ours count here" in said
+    assert clock.zone_data_version() in said
+
+
+def test_each_zone_is_named_once(tmp_path: Path) -> None:
+    as_zone_file(tmp_path, "Asia/Tokyo", "XST-8", 8 * 3600, "XST")
+    names = ["Asia/Tokyo", "UTC", "Asia/Tokyo"]
+    assert len(clock.zone_warnings(names, NOW, [str(tmp_path)])) == 1
+
+
+def test_the_same_rules_are_nothing_to_talk_about(tmp_path: Path) -> None:
+    as_zone_file(tmp_path, "Asia/Tokyo", "JST-9", 9 * 3600, "JST")
+    assert clock.zone_warnings(["Asia/Tokyo"], NOW, [str(tmp_path)]) == []
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no zone file"])
+def test_a_system_without_zone_data_is_quiet(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "Asia").mkdir()
+        (tmp_path / "Asia" / "Tokyo").write_bytes(content)
+    assert clock.zone_warnings(["Asia/Tokyo", "Mars/Olympus"], NOW, [str(tmp_path)]) == []
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="Windows has no TZ")
+def test_the_machines_own_zone_is_compared_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def warnings_in(tz: str) -> list[str]:
+        monkeypatch.setenv("TZ", tz)
+        time.tzset()
+        return clock.zone_warnings([None], NOW)
+
+    try:
+        assert warnings_in("UTC") == []
+        assert warnings_in("MST7") == []  # a rule, not the name of a zone
+        monkeypatch.setattr(clock, "_machines_zone_name", lambda: "Asia/Tokyo")
+        (said,) = warnings_in("XST-8")
+        assert 'set "timezone"' in said
+    finally:
+        monkeypatch.undo()
+        time.tzset()

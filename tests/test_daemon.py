@@ -7,12 +7,15 @@ import socket
 import stat
 import threading
 import time
+import zoneinfo
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.test_clock import as_zone_file
 
+from pylantir.clock import zone_data_version
 from pylantir.config.schema import Config
 from pylantir.daemon import Daemon, keep_files_private, open_worklist
 from pylantir.dicom import scu
@@ -254,3 +257,34 @@ def test_the_authority_of_what_people_enter_is_the_site(settings: dict[str, Any]
 
     assert worklist.authority == "792"
     worklist.close()
+
+
+@pytest.mark.parametrize(
+    ("zone", "source"),
+    [
+        ("America/Edmonton", {"name": "f", "type": "csv", "config": {}}),
+        ("UTC", {"name": "c", "type": "calpendo", "config": {}}),
+        (
+            "UTC",
+            {"name": "r", "type": "redcap", "config": {"server_timezone": "America/Edmonton"}},
+        ),
+    ],
+    ids=["site", "calpendo", "redcap"],
+)
+def test_other_rules_of_a_time_zone_in_the_operating_system_are_said_once_at_start(
+    make_daemon: MakeDaemon,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    zone: str,
+    source: dict[str, Any],
+) -> None:
+    as_zone_file(tmp_path, "America/Edmonton", "XST-8", 8 * 3600, "XST")
+    zoneinfo.reset_tzpath([str(tmp_path)])
+    try:
+        with caplog.at_level("INFO"):
+            make_daemon(timezone=zone, data_sources=[source]).start()
+    finally:
+        zoneinfo.reset_tzpath()
+    said = [r.getMessage() for r in caplog.records if "America/Edmonton" in r.getMessage()]
+    assert len(said) == 1
+    assert f"time zones by {zone_data_version()}" in caplog.messages

@@ -8,9 +8,18 @@ site are only ever *localized*, never added to.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+import os
+import time
+import zoneinfo
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import pytz
+
+DAYS_OF_RULES = 400
+"""How far ahead the rules of time zones are compared: the next spring and the next autumn."""
+
+_MACHINES_ZONE = Path("/etc/localtime")
 
 Now = Callable[[], dt.datetime]
 """A clock: returns the present instant as an aware UTC datetime. Tests hand in their own."""
@@ -40,6 +49,95 @@ def _pytz_zone(name: str) -> pytz.BaseTzInfo:
         return pytz.timezone(name)
     except pytz.UnknownTimeZoneError as error:
         raise KeyError(name) from error
+
+
+def zone_data_version() -> str:
+    """Which rules of time zones count here."""
+    release, rules = (getattr(pytz, name, "?") for name in ("__version__", "OLSON_VERSION"))
+    return f"pytz {release}, IANA {rules}"
+
+
+def zone_warnings(
+    names: Iterable[str | None], now: dt.datetime, tzpath: Sequence[str] | None = None
+) -> list[str]:
+    """Where the operating system's rules of time zones differ from ours in the next 400 days.
+
+    One of the two is out of date, and consoles and servers live by the operating system's.
+
+    Parameters
+    ----------
+    names : iterable of str or None
+        IANA names; None stands for the machine's own zone. Zones that the operating system does
+        not know, as on Windows, are left out.
+    now : datetime
+        Aware, UTC.
+    tzpath : sequence of str, optional
+        Folders of the operating system's zone files; :data:`zoneinfo.TZPATH` when absent.
+    """
+    where = zoneinfo.TZPATH if tzpath is None else tzpath
+    said = (_zone_warning(name, now, where) for name in dict.fromkeys(names))
+    return [words for words in said if words]
+
+
+def _zone_warning(name: str | None, now: dt.datetime, tzpath: Sequence[str]) -> str:
+    named = name or _machines_zone_name()
+    theirs = _machines_offset if name is None else _system_offset(named, tzpath)
+    if theirs is None or named not in pytz.all_timezones_set:
+        return ""
+    ours = _pytz_zone(named)
+    start = now.replace(minute=0, second=0, microsecond=0)
+    for hour in range(DAYS_OF_RULES * 24):
+        moment = start + dt.timedelta(hours=hour)
+        apart = (moment.astimezone(ours).utcoffset() or dt.timedelta(0)) - theirs(moment)
+        if apart:
+            return _difference(name, named, moment, apart)
+    return ""
+
+
+def _difference(name: str | None, named: str, moment: dt.datetime, apart: dt.timedelta) -> str:
+    minutes = apart.total_seconds() / 60
+    counts = (
+        "ours count here"
+        if name is not None
+        else 'the operating system\'s count here; set "timezone" to have ours'
+    )
+    return (
+        f"time zone {named}: from {moment:%Y-%m-%d %H:%M} UTC on, our rules "
+        f"({zone_data_version()}) and the operating system's are {abs(minutes):g} minutes apart; "
+        f"{counts}. Update the older of the two: the system's time zone data (tzdata), or "
+        "pip install --upgrade pytz"
+    )
+
+
+def _system_offset(
+    name: str, tzpath: Sequence[str]
+) -> Callable[[dt.datetime], dt.timedelta] | None:
+    """Offsets by the operating system's own file, never by a package of PyPI."""
+    path = next((p for folder in tzpath if (p := Path(folder, *name.split("/"))).is_file()), None)
+    if path is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            zone_of_system = zoneinfo.ZoneInfo.from_file(file, key=name)
+    except (OSError, ValueError):
+        return None
+    return lambda moment: moment.astimezone(zone_of_system).utcoffset() or dt.timedelta(0)
+
+
+def _machines_offset(moment: dt.datetime) -> dt.timedelta:
+    return dt.timedelta(seconds=time.localtime(moment.timestamp()).tm_gmtoff)
+
+
+def _machines_zone_name() -> str:
+    """The machine's zone by its IANA name; empty where it says none."""
+    told = os.environ.get("TZ", "").lstrip(":")
+    if told:
+        return told
+    try:
+        target = _MACHINES_ZONE.resolve().as_posix()
+    except OSError:
+        return ""
+    return target.partition("/zoneinfo/")[2]
 
 
 class SiteClock:

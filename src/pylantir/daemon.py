@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pylantir.audit import events
 from pylantir.audit.opening import open_trail
 from pylantir.audit.trail import AuditTrail
-from pylantir.clock import SiteClock
+from pylantir.clock import SiteClock, zone_data_version, zone_warnings
 from pylantir.dicom.ae import ApplicationEntity
 from pylantir.dicom.scanners import scanner_for
 from pylantir.dicom.scu import echo
 from pylantir.dicom.scu_association import Peer
 from pylantir.errors import DatabaseDamaged, PeerError, StartError
+from pylantir.sources.settings import zone_names
 from pylantir.upkeep import backup_folder, damaged_at_start, say_what_is_missing, upkeep
 from pylantir.worklist.backups import BackupFolder
 from pylantir.worklist.database import Database
@@ -199,6 +200,7 @@ class Daemon:
         """
         try:
             self._begin_trail()
+            self._compare_zones()
             for part in self._parts:
                 part.start()
                 self._started.append(part)
@@ -216,6 +218,19 @@ class Daemon:
                 f"cannot write the audit trail: {error}. Change audit.path in the configuration."
             ) from error
         audit.record(events.application(events.Kind.START, title))
+
+    def _compare_zones(self) -> None:
+        """Say which rules of time zones count, and when the operating system has others."""
+        config = self.worklist.config
+        of_sources = [
+            name
+            for entry in config.data_sources
+            if entry.enabled
+            for name in zone_names(entry.type, entry.config)
+        ]
+        log.info("time zones by %s", zone_data_version())
+        for words in zone_warnings([config.timezone, *of_sources], self.worklist.clock.now()):
+            log.warning("%s", words)
 
     def _prove(self) -> None:
         try:

@@ -11,6 +11,8 @@ from pylantir.clock import zone
 from pylantir.config.schema import DailyWindow
 from pylantir.sources.targets import check
 
+DEFAULT_ZONE = "America/Edmonton"
+
 
 def _is_zone(name: str) -> str:
     try:
@@ -74,7 +76,7 @@ class CalpendoSettings(BaseModel):
         None, ge=0, description="scanners see items of today and so many days after"
     )
     timezone: Annotated[str, AfterValidator(_is_zone)] = Field(
-        "America/Edmonton", description="IANA zone of the Calpendo server"
+        DEFAULT_ZONE, description="IANA zone of the Calpendo server"
     )
     resource_modality_mapping: dict[str, Annotated[str, AfterValidator(_is_modality)]] = Field(
         {}, description="resource, or the beginning of its name, to modality; else `OT`"

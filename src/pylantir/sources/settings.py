@@ -79,3 +79,13 @@ def credential(environ: Mapping[str, str], variable: str, where: str) -> str:
             [ConfigProblem(where, "", message, "set it, or write it into .env")]
         )
     return value
+
+
+def zone_names(source_type: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Time zones that an entry of ``data_sources`` lives by; what is no name is left out."""
+    found = [config.get("timezone"), config.get("server_timezone")]
+    if source_type == "calpendo" and not found[0]:
+        from pylantir.sources.calpendo_settings import DEFAULT_ZONE
+
+        found.append(DEFAULT_ZONE)
+    return tuple(name for name in found if isinstance(name, str) and name)
