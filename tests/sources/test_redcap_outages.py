@@ -190,3 +190,13 @@ def test_the_date_range_is_the_servers_wall_clock_and_has_no_end(site: Site) -> 
     asked = [e.form for e in site.server.journal.of("record") if "dateRangeBegin" in e.form]
     assert [form["dateRangeBegin"] for form in asked] == ["2026-03-02 07:48:00"]
     assert "dateRangeEnd" not in asked[0]
+
+
+def test_a_date_from_the_future_in_one_answer_loses_no_edit(site: Site) -> None:
+    site.server.fault("*", headers={"Date": "Fri, 02 Mar 2099 15:00:00 GMT"})
+    site.sync()
+    site.server.faults.clear()
+    site.project.put("1", {"mri_time": "16:00"}, SCAN)
+    site.later(minutes=1)
+    site.sync()
+    assert site.items()[FIRST].start.hour == 16

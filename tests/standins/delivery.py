@@ -73,9 +73,13 @@ def _spoils_connection(fault: Fault) -> bool:
 def _head(
     handler: BaseHTTPRequestHandler, reply: Reply, headers: dict[str, str], length: dict[str, str]
 ) -> None:
-    handler.send_response(reply.status)
-    handler.send_header("Content-Type", reply.content_type)
-    for name, value in {**headers, **length}.items():
+    handler.send_response_only(reply.status)
+    own = {
+        "Server": handler.version_string(),
+        "Date": handler.date_time_string(),
+        "Content-Type": reply.content_type,
+    }
+    for name, value in {**own, **headers, **length}.items():  # a fault may lie about the date
         handler.send_header(name, value)
     handler.end_headers()
 
