@@ -28,7 +28,7 @@ RANKS = (
     {"sources", "users"},
     {"worklist", "audit"},
     {"config"},
-    {"clock", "logs", "errors"},
+    {"clock", "logs", "errors", "tls"},
     {"__init__"},
 )
 """Rooms from the outermost to the innermost: one imports only from those further down."""
@@ -36,7 +36,7 @@ RANKS = (
 NEIGHBOURS = (
     {"cli", "__main__"},
     {"daemon", "demo", "health", "polling", "rest", "upkeep"},
-    {"clock", "logs", "errors"},
+    {"clock", "logs", "errors", "tls"},
 )
 """Single files of one rank that may know each other; rooms of one rank may not."""
 

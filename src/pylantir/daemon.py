@@ -145,7 +145,7 @@ def _opened(
     items.check_foreign_rows()
     report_to = [s.name for s in config.data_sources if s.enabled and s.config.get("write_back")]
     steps = StepStore(database, items=items, report_to=report_to, now=clock.now)
-    audit = open_trail(config.audit, database.path)
+    audit = open_trail(config.audit, database.path, config.site or "")
     return Worklist(config, clock, database, items, steps, audit, backups, lock)
 
 

@@ -206,7 +206,7 @@ class TrailFiles:
 
     def _after_damage(self, expected: Place, found: str) -> Tail:
         """Go on in a file of its own, behind all others; those stay as they are."""
-        newest = max((_number(path) for path in self.files()), default=0)
+        newest = max((number_in(path) for path in self.files()), default=0)
         expected = Place(max(expected.number, newest), expected.digest)
         path = self.folder / _name(expected.number + 1)
         log.error("audit trail: %s; see pylantir audit verify", found)
@@ -305,7 +305,8 @@ def _name(number: int) -> str:
     return f"trail-{number:012d}.jsonl"
 
 
-def _number(path: Path) -> int:
+def number_in(path: Path) -> int:
+    """Number of the first line of a file, by its name."""
     digits = re.search(r"[0-9]+", path.name)
     return int(digits[0]) if digits else 0
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pylantir.audit.files import TrailFiles
+from pylantir.audit.syslog import SyslogForwarder
 from pylantir.audit.trail import AuditTrail
 from pylantir.config.load import data_folder
 
@@ -31,8 +32,16 @@ def trail_folder(settings: AuditSettings, database: Path | None) -> Path:
     return beside.with_name(beside.stem + _SUFFIX)
 
 
-def open_trail(settings: AuditSettings, database: Path | None) -> AuditTrail:
-    """The trail that the settings describe; nothing is made or written yet."""
+def open_trail(settings: AuditSettings, database: Path | None, site: str = "") -> AuditTrail:
+    """The trail that the settings describe; nothing is made, written or sent yet.
+
+    Parameters
+    ----------
+    settings, database
+        See :func:`trail_folder`.
+    site : str
+        Site id for audit messages; may be empty.
+    """
     if not settings.enabled:
         return AuditTrail(None)
     files = TrailFiles(
@@ -40,4 +49,5 @@ def open_trail(settings: AuditSettings, database: Path | None) -> AuditTrail:
         max_bytes=settings.max_bytes,
         retention_days=settings.retention_days,
     )
-    return AuditTrail(files)
+    forwarder = SyslogForwarder(files, settings.syslog, site) if settings.syslog else None
+    return AuditTrail(files, forwarder=forwarder)

@@ -70,12 +70,13 @@ def read(trail: TrailFiles, selection: Selection | None = None) -> Iterator[Reco
             continue
         with path.open("rb") as file:
             for line in file:
-                record = _record(line)
+                record = record_of(line)
                 if record is not None and meant.takes(record):
                     yield record
 
 
-def _record(line: bytes) -> Record | None:
+def record_of(line: bytes) -> Record | None:
+    """The event of a line with its line feed; nothing when it is none, or not yet whole."""
     if not line.endswith(b"\n"):
         return None  # somebody is writing it
     try:

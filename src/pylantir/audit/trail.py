@@ -11,13 +11,14 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import islice
 from queue import Empty, SimpleQueue
 
 from pylantir.audit.events import AuditEvent, Kind, Outcome, application, now, trail_alert
 from pylantir.audit.files import TrailFiles
 from pylantir.audit.repeats import Repeats
+from pylantir.audit.syslog import SyslogForwarder
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ CAPACITY = 20_000
 
 SYNC_S = 1.0
 RETRY_S = 1.0
-STOP_S = 1.5
+STOP_S = 1.0
 
 _BATCH = 1_000
 _WAIT_S = 10.0
@@ -41,13 +42,21 @@ class AuditTrail:
         Where they go; without files nothing is kept.
     capacity : int
         How many events wait at most.
+    forwarder : SyslogForwarder, optional
+        Sends them on while the daemon runs.
     """
 
-    def __init__(self, files: TrailFiles | None, *, capacity: int = CAPACITY) -> None:
+    def __init__(
+        self,
+        files: TrailFiles | None,
+        *,
+        capacity: int = CAPACITY,
+        forwarder: SyslogForwarder | None = None,
+    ) -> None:
         self.files = files
         self.problem = ""
         self._reason = ""
-        self.appended: list[Callable[[], None]] = []
+        self.forwarder = forwarder
         self._capacity = capacity
         self._queue: SimpleQueue[AuditEvent | None] = SimpleQueue()
         self._waiting: list[AuditEvent] = []
@@ -97,11 +106,15 @@ class AuditTrail:
         OSError
             The folder cannot be made or entered. A full disk is no such reason: the daemon goes
             on serving without.
+        ConfigurationError
+            A certificate for the syslog collector cannot be used.
         """
         if self.files is None or self._thread is not None:
             return
         self.files.make_folder()
         self._stopping.clear()
+        if self.forwarder is not None:
+            self.forwarder.start()
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         self._thread.start()
 
@@ -114,6 +127,8 @@ class AuditTrail:
         self._queue.put(None)
         thread.join(STOP_S)
         self._thread = None
+        if self.forwarder is not None:
+            self.forwarder.stop()
         left = self._queue.qsize() + len(self._waiting)
         if thread.is_alive() or left or self._lost.number:
             log.error(
@@ -180,8 +195,8 @@ class AuditTrail:
                 self._waiting = []
                 if self._unsynced_since is None:
                     self._unsynced_since = time.monotonic()
-                for tell in self.appended:
-                    tell()
+                if self.forwarder is not None:
+                    self.forwarder.wake()
             since = self._unsynced_since
             if since is not None and (final or time.monotonic() - since >= SYNC_S):
                 self.files.sync()

@@ -44,6 +44,13 @@ def _network(value: str) -> str:
         raise ValueError(words) from None
 
 
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _status(value: str) -> str:
     known = _STATUSES.get(value.strip().upper())
     if known is None:
@@ -251,6 +258,28 @@ class LogSettings(_Model):
     )
 
 
+class SyslogSettings(_Model):
+    """A collector of audit messages: syslog over TLS (RFC 5424, RFC 5425)."""
+
+    host: str = Field(min_length=1, description="name or address of the collector")
+    port: Annotated[int, Field(ge=1, le=65535, strict=True)] = Field(6514, description="its port")
+    tls: Flag = Field(True, description="false only for a collector on this machine")
+    ca: str | None = Field(
+        None, description="PEM file of the authorities that certify it; the system's when absent"
+    )
+    certificate: str | None = Field(None, description="our certificate, if it wants one (PEM file)")
+    key: str | None = Field(None, description="its key; may stand in the file of the certificate")
+
+    @model_validator(mode="after")
+    def _encrypts_what_leaves_the_machine(self) -> SyslogSettings:
+        if not self.tls and not _is_this_machine(self.host):
+            raise ValueError(
+                f"expected tls for {self.host}: audit events name patients, and only 127.0.0.1, "
+                "::1 and localhost may get them without"
+            )
+        return self
+
+
 class AuditSettings(_Model):
     """The audit trail: who asked for and who changed what."""
 
@@ -264,6 +293,7 @@ class AuditSettings(_Model):
     retention_days: Annotated[int, Field(ge=1, le=36500, strict=True)] | None = Field(
         2190, description="files are removed when they are older; null keeps them for ever"
     )
+    syslog: SyslogSettings | None = Field(None, description="where events are sent, too")
 
 
 class BackupSettings(_Model):
