@@ -21,7 +21,7 @@ from pylantir.audit.files import TrailFiles
 from pylantir.audit.opening import open_trail
 from pylantir.audit.syslog import SyslogForwarder
 from pylantir.audit.trail import AuditTrail
-from pylantir.config.schema import AuditSettings, SyslogSettings
+from pylantir.config.security import AuditSettings, SyslogSettings
 from pylantir.errors import ConfigurationError
 
 MESSAGE = re.compile(

@@ -11,7 +11,7 @@ from pylantir.audit.trail import AuditTrail
 from pylantir.config.load import data_folder
 
 if TYPE_CHECKING:
-    from pylantir.config.schema import AuditSettings
+    from pylantir.config.security import AuditSettings
 
 _SUFFIX = ".audit"
 

@@ -25,7 +25,7 @@ from pylantir.audit.message import audit_message
 from pylantir.tls import client_context
 
 if TYPE_CHECKING:
-    from pylantir.config.schema import SyslogSettings
+    from pylantir.config.security import SyslogSettings
 
 log = logging.getLogger(__name__)
 

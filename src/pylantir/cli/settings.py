@@ -12,7 +12,8 @@ from pylantir.cli.opening import load
 from pylantir.errors import ConfigProblem, ConfigurationError
 
 if TYPE_CHECKING:
-    from pylantir.config.schema import AccessRule, Config
+    from pylantir.config.schema import Config
+    from pylantir.config.security import AccessRule
 
 _RIGHTS = ("worklist", "mpps")
 _SHELLS = ("bash", "zsh", "fish", "powershell", "tcsh")

@@ -4,125 +4,27 @@ JSON Schema are read off here.
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from pylantir import clock
-
-_STATUSES = {
-    "SCHEDULED": "SCHEDULED",
-    "ARRIVED": "ARRIVED",
-    "READY": "READY",
-    "IN_PROGRESS": "IN_PROGRESS",
-    "IN PROGRESS": "IN_PROGRESS",
-    "STARTED": "IN_PROGRESS",
-    "COMPLETED": "COMPLETED",
-    "DISCONTINUED": "DISCONTINUED",
-    "CANCELLED": "CANCELLED",
-    "CANCELED": "CANCELLED",
-}
-
-
-def _ae_title(value: str) -> str:
-    title = value.strip()
-    if not 1 <= len(title) <= 16 or not (title.isascii() and title.isprintable()) or "\\" in title:
-        raise ValueError("expected 1 to 16 printable ASCII characters without backslash")
-    return title
+from pylantir.config.security import AccessRule, AuditSettings
+from pylantir.config.values import (
+    AETitle,
+    CharacterSet,
+    DatabasePath,
+    Days,
+    Flag,
+    Minutes,
+    Model,
+    Seconds,
+    Status,
+    TimeOfDay,
+    TimeZone,
+)
 
 
-def _network(value: str) -> str:
-    try:
-        return str(ipaddress.ip_network(value.strip()))
-    except ValueError as error:
-        words = "expected an IP address or a network such as 10.1.2.0/24; names are not looked up"
-        if "host bits" in str(error):
-            whole = ipaddress.ip_network(value.strip(), strict=False)
-            words = f"expected an address or a whole network; did you mean {whole}?"
-        raise ValueError(words) from None
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _status(value: str) -> str:
-    known = _STATUSES.get(value.strip().upper())
-    if known is None:
-        raise ValueError("expected one of " + ", ".join(dict.fromkeys(_STATUSES.values())))
-    return known
-
-
-def _flag(value: Any) -> Any:
-    """The published files write flags as text."""
-    if isinstance(value, str) and value.strip().lower() in ("true", "false", "0", "1", "yes", "no"):
-        return value.strip().lower() in ("true", "1", "yes")
-    return value
-
-
-def _time_zone(value: str) -> str:
-    try:
-        clock.zone(value)
-    except KeyError:
-        raise ValueError("expected an IANA time zone such as America/Edmonton") from None
-    return value
-
-
-def _character_set(value: str) -> str:
-    from pydicom.charset import python_encoding
-
-    for term in value.split("\\"):
-        if term.strip() not in python_encoding:
-            raise ValueError('expected a DICOM Specific Character Set such as "ISO_IR 100"')
-    return value
-
-
-def _not_a_placeholder(value: str) -> str:
-    if value.startswith("/path/to/"):
-        raise ValueError("this is the placeholder of the example; expected a path of this machine")
-    if not value.strip():
-        raise ValueError("expected a file path or a database URL")
-    return value
-
-
-def _seconds(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e7:
-        raise ValueError("expected seconds > 0")
-    return value
-
-
-AETitle = Annotated[str, AfterValidator(_ae_title)]
-Network = Annotated[str, AfterValidator(_network)]
-Status = Annotated[str, AfterValidator(_status)]
-Flag = Annotated[bool, BeforeValidator(_flag)]
-Seconds = Annotated[float, BeforeValidator(_seconds)]
-CharacterSet = Annotated[str, AfterValidator(_character_set)]
-DatabasePath = Annotated[str, AfterValidator(_not_a_placeholder)]
-Days = Annotated[int, Field(ge=0, le=36500, strict=True)]
-Hour = Annotated[int, Field(ge=0, le=23, strict=True)]
-Minute = Annotated[int, Field(ge=0, le=59, strict=True)]
-Minutes = Annotated[int, Field(ge=1, le=10080, strict=True)]
-TimeOfDay = tuple[Hour, Minute]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_comments(cls, data: Any) -> Any:
-        """Keys that begin with an underscore are comments."""
-        if isinstance(data, Mapping):
-            return {k: v for k, v in data.items() if not str(k).startswith("_")}
-        return data
-
-
-class Timeouts(_Model):
+class Timeouts(Model):
     """How long the server waits for a peer, in seconds."""
 
     acse_s: Seconds = Field(30.0, description="for an association request or its answer")
@@ -132,21 +34,21 @@ class Timeouts(_Model):
     )
 
 
-class OperationInterval(_Model):
+class OperationInterval(Model):
     """Part of the day in which a source is asked; may pass midnight."""
 
     start_time: TimeOfDay = Field((0, 0), description="[hour, minute], inclusive")
     end_time: TimeOfDay = Field((23, 59), description="[hour, minute], inclusive")
 
 
-class DailyWindow(_Model):
+class DailyWindow(Model):
     """Part of each day whose bookings are read; may pass midnight."""
 
     start_time: TimeOfDay = Field(description="[hour, minute], inclusive")
     end_time: TimeOfDay = Field(description="[hour, minute], inclusive")
 
 
-class ScannerProfile(_Model):
+class ScannerProfile(Model):
     """What holds for one scanner, by its calling AE title."""
 
     ae_title: AETitle = Field(description="calling AE title of the scanner")
@@ -171,28 +73,7 @@ class ScannerProfile(_Model):
     )
 
 
-class AccessRule(_Model):
-    """One way to be let in: everything that a rule names must fit."""
-
-    ae_title: AETitle | None = Field(None, description="calling AE title; any when absent")
-    address: Network | None = Field(
-        None, description="address or network the scanner is at, such as 10.1.2.0/24; any if absent"
-    )
-    called_ae_title: AETitle | None = Field(
-        None, description="AE title it must call the server by; any when absent"
-    )
-    rights: tuple[Literal["worklist", "mpps"], ...] = Field(
-        ("worklist", "mpps"), description="what it may do; C-ECHO needs no right"
-    )
-
-    @model_validator(mode="after")
-    def _names_somebody(self) -> AccessRule:
-        if self.ae_title is None and self.address is None:
-            raise ValueError("expected ae_title or address: a rule without lets everybody in")
-        return self
-
-
-class DataSource(_Model):
+class DataSource(Model):
     """Where bookings come from."""
 
     name: str = Field(min_length=1, description="unique name; owner of its items")
@@ -212,7 +93,7 @@ class DataSource(_Model):
     )
 
 
-class ApiSettings(_Model):
+class ApiSettings(Model):
     """The REST API."""
 
     host: str = Field("127.0.0.1", description="address to listen on")
@@ -246,7 +127,7 @@ class ApiSettings(_Model):
         return self
 
 
-class LogSettings(_Model):
+class LogSettings(Model):
     """The log file; the terminal is always written."""
 
     file: str | None = Field(None, description="path; none when absent")
@@ -258,45 +139,7 @@ class LogSettings(_Model):
     )
 
 
-class SyslogSettings(_Model):
-    """A collector of audit messages: syslog over TLS (RFC 5424, RFC 5425)."""
-
-    host: str = Field(min_length=1, description="name or address of the collector")
-    port: Annotated[int, Field(ge=1, le=65535, strict=True)] = Field(6514, description="its port")
-    tls: Flag = Field(True, description="false only for a collector on this machine")
-    ca: str | None = Field(
-        None, description="PEM file of the authorities that certify it; the system's when absent"
-    )
-    certificate: str | None = Field(None, description="our certificate, if it wants one (PEM file)")
-    key: str | None = Field(None, description="its key; may stand in the file of the certificate")
-
-    @model_validator(mode="after")
-    def _encrypts_what_leaves_the_machine(self) -> SyslogSettings:
-        if not self.tls and not _is_this_machine(self.host):
-            raise ValueError(
-                f"expected tls for {self.host}: audit events name patients, and only 127.0.0.1, "
-                "::1 and localhost may get them without"
-            )
-        return self
-
-
-class AuditSettings(_Model):
-    """The audit trail: who asked for and who changed what."""
-
-    enabled: Flag = Field(True, description="false keeps no trail")
-    path: str | None = Field(
-        None, description="folder of the trail; beside the database when absent"
-    )
-    max_bytes: Annotated[int, Field(ge=100_000, strict=True)] = Field(
-        50_000_000, description="size at which the next file is begun"
-    )
-    retention_days: Annotated[int, Field(ge=1, le=36500, strict=True)] | None = Field(
-        2190, description="files are removed when they are older; null keeps them for ever"
-    )
-    syslog: SyslogSettings | None = Field(None, description="where events are sent, too")
-
-
-class BackupSettings(_Model):
+class BackupSettings(Model):
     """Copies of the worklist that are made by themselves; SQLite only."""
 
     enabled: Flag = Field(True, description="false makes none")
@@ -314,7 +157,7 @@ class BackupSettings(_Model):
     )
 
 
-class Config(_Model):
+class Config(Model):
     """Everything that may be configured."""
 
     db_path: DatabasePath = Field(description="worklist database: file path or SQLAlchemy URL")
@@ -352,7 +195,7 @@ class Config(_Model):
     response_character_set: CharacterSet | None = Field(
         None, description="preferred character set of answers; the request's own when absent"
     )
-    timezone: Annotated[str, AfterValidator(_time_zone)] | None = Field(
+    timezone: TimeZone | None = Field(
         None, description="IANA zone of the scanner room; this machine's own when absent"
     )
     default_station_ae_title: AETitle | None = Field(

@@ -1,0 +1,76 @@
+"""Settings about who may do what, and how it is kept."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pylantir.config.values import AETitle, Flag, Model, Network
+
+
+class AccessRule(Model):
+    """One way to be let in: everything that a rule names must fit."""
+
+    ae_title: AETitle | None = Field(None, description="calling AE title; any when absent")
+    address: Network | None = Field(
+        None, description="address or network the scanner is at, such as 10.1.2.0/24; any if absent"
+    )
+    called_ae_title: AETitle | None = Field(
+        None, description="AE title it must call the server by; any when absent"
+    )
+    rights: tuple[Literal["worklist", "mpps"], ...] = Field(
+        ("worklist", "mpps"), description="what it may do; C-ECHO needs no right"
+    )
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> AccessRule:
+        if self.ae_title is None and self.address is None:
+            raise ValueError("expected ae_title or address: a rule without lets everybody in")
+        return self
+
+
+class SyslogSettings(Model):
+    """A collector of audit messages: syslog over TLS (RFC 5424, RFC 5425)."""
+
+    host: str = Field(min_length=1, description="name or address of the collector")
+    port: Annotated[int, Field(ge=1, le=65535, strict=True)] = Field(6514, description="its port")
+    tls: Flag = Field(True, description="false only for a collector on this machine")
+    ca: str | None = Field(
+        None, description="PEM file of the authorities that certify it; the system's when absent"
+    )
+    certificate: str | None = Field(None, description="our certificate, if it wants one (PEM file)")
+    key: str | None = Field(None, description="its key; may stand in the file of the certificate")
+
+    @model_validator(mode="after")
+    def _encrypts_what_leaves_the_machine(self) -> SyslogSettings:
+        if not self.tls and not _is_this_machine(self.host):
+            raise ValueError(
+                f"expected tls for {self.host}: audit events name patients, and only 127.0.0.1, "
+                "::1 and localhost may get them without"
+            )
+        return self
+
+
+class AuditSettings(Model):
+    """The audit trail: who asked for and who changed what."""
+
+    enabled: Flag = Field(True, description="false keeps no trail")
+    path: str | None = Field(
+        None, description="folder of the trail; beside the database when absent"
+    )
+    max_bytes: Annotated[int, Field(ge=100_000, strict=True)] = Field(
+        50_000_000, description="size at which the next file is begun"
+    )
+    retention_days: Annotated[int, Field(ge=1, le=36500, strict=True)] | None = Field(
+        2190, description="files are removed when they are older; null keeps them for ever"
+    )
+    syslog: SyslogSettings | None = Field(None, description="where events are sent, too")
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
