@@ -153,8 +153,7 @@ class RedcapSource(Source):
         wanted = {layout.record_id_field, *layout.own, _NO_GUARDIAN, *self._mapping.source_fields}
         fields = dictionary.to_ask(wanted)
         self._refuse_strangers(self._asked - set(fields))
-        # The record id's own name may change: the first field of a project holds it.
-        self._asked = frozenset(fields) - {layout.record_id_field}
+        self._asked = frozenset(fields)
         at_once = self._config.chunk_size
         vain = sorted(self._written_fields() - dictionary.names - _PSEUDO_FIELDS)
         notes = (f"the project has no field {', '.join(vain)}, see field_mapping",) if vain else ()
