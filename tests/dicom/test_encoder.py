@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pynetdicom.dsutils import encode
@@ -15,7 +13,7 @@ from pylantir.dicom.elements import Encoding
 from pylantir.dicom.encoder import AnswerEncoder
 from pylantir.dicom.identifiers import Asked, whole_item, whole_step
 from pylantir.worklist.attributes import STEP_SEQUENCE_TAG
-from pylantir.worklist.item import WorklistItem, make_item
+from pylantir.worklist.item import WorklistItem
 
 ENCODINGS = (Encoding(True, True), Encoding(False, True), Encoding(False, False))
 CHARACTER_SETS: tuple[Terms, ...] = (
@@ -60,30 +58,3 @@ def test_any_answer_is_the_same_on_both_paths(
         asked, encoding, station="MR1", character_set=character_set, preferred=preferred
     )
     assert encoder.encode(item) == encode(plain, encoding.implicit_vr, encoding.little_endian)
-
-
-def stored(version: int = 1, **values: str) -> WorklistItem:
-    base = {
-        "patient_name": "Doe^Jo",
-        "patient_id": "P1",
-        "modality": "MR",
-        "start_date": "2026-03-02",
-        "start_time": "10:00",
-    }
-    item = make_item(base | values, data_source="s", source_record_id="1")
-    return replace(item, item_id=7, version=version)
-
-
-def test_an_answer_is_kept_until_its_item_has_another_version() -> None:
-    encoder = AnswerEncoder(whole_item(), ENCODINGS[0])
-    first = encoder.encode(stored())
-    assert encoder.encode(stored()) is first
-    changed = encoder.encode(stored(version=2, patient_name="Roe^Jo"))
-    assert b"Roe^Jo" in changed
-    assert b"Doe^Jo" not in changed
-
-
-def test_items_that_are_not_stored_are_never_taken_for_each_other() -> None:
-    encoder = AnswerEncoder(whole_item(), ENCODINGS[0])
-    one, other = (replace(stored(patient_id=p), item_id=None) for p in ("P1", "P2"))
-    assert encoder.encode(one) != encoder.encode(other)

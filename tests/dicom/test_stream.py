@@ -12,7 +12,7 @@ from pynetdicom.dimse_primitives import C_FIND
 from pynetdicom.pdu import P_DATA_TF
 
 from pylantir.dicom.sop_classes import WORKLIST_FIND
-from pylantir.dicom.stream import PendingResponses, command_set
+from pylantir.dicom.stream import Cut, PendingResponses, command_set
 
 
 def library_pdus(identifier: bytes, longest: int, message_id: int, status: int) -> bytes:
@@ -41,7 +41,8 @@ class Wire:
         self.sends.append(data)
 
 
-def responses(longest: int, message_id: int = 7) -> tuple[PendingResponses, Wire]:
+def asked(longest: int, message_id: int = 7) -> tuple[Any, Wire]:
+    """The event of a request on an association whose peer takes PDUs of a length."""
     wire = Wire()
     association = SimpleNamespace(
         requestor=SimpleNamespace(maximum_length=longest), dul=SimpleNamespace(socket=wire)
@@ -51,34 +52,30 @@ def responses(longest: int, message_id: int = 7) -> tuple[PendingResponses, Wire
         context=SimpleNamespace(context_id=5),
         request=SimpleNamespace(AffectedSOPClassUID=WORKLIST_FIND, MessageID=message_id),
     )
-    return PendingResponses(event, 0xFF00), wire
+    return event, wire
 
 
 @pytest.mark.parametrize("longest", [0, 64, 100, 128, 16382, 1_000_000])
-@pytest.mark.parametrize("size", [2, 58, 94, 500, 40_000])
+@pytest.mark.parametrize("size", [2, 58, 94, 116, 500, 40_000])
 def test_a_response_is_what_the_library_would_have_sent(longest: int, size: int) -> None:
     identifier = bytes(n % 251 for n in range(size))
-    pending, wire = responses(longest)
-    pending.add(identifier)
-    pending.flush()
-    assert b"".join(wire.sends) == library_pdus(identifier, longest, 7, 0xFF00)
+    event, wire = asked(longest)
+
+    PendingResponses(event, 0xFF00).send([Cut.of(event).data(identifier)])
+
+    assert wire.sends == [library_pdus(identifier, longest, 7, 0xFF00)]
 
 
-def test_the_first_response_goes_out_at_once_and_the_others_together() -> None:
-    pending, wire = responses(16384)
-    for _ in range(50):
-        pending.add(b"x" * 100)
-    pending.flush()
-    assert len(wire.sends) == 2
-    assert pending.sent == 50
+def test_several_responses_go_out_in_one_send() -> None:
+    event, wire = asked(16384)
+    responses = PendingResponses(event, 0xFF01)
+    identifiers = [bytes([n]) * 100 for n in range(50)]
 
+    responses.send([Cut.of(event).data(identifier) for identifier in identifiers])
 
-def test_no_more_is_collected_than_a_scanner_should_wait_for() -> None:
-    pending, wire = responses(16384)
-    for _ in range(1000):
-        pending.add(b"x" * 1000)
-    pending.flush()
-    assert max(map(len, wire.sends)) < 36_000
+    expected = [library_pdus(identifier, 16384, 7, 0xFF01) for identifier in identifiers]
+    assert wire.sends == [b"".join(expected)]
+    assert responses.sent == 50
 
 
 def test_a_command_set_names_the_message_it_answers() -> None:

@@ -90,10 +90,11 @@ def wire_values(item: WorklistItem, key: Asked, station: str) -> tuple[Any, ...]
     values = item.values_of(attribute)
     if attribute is STATION and not values and station:
         return (station,)
-    return tuple(map(_wire, values))
+    return tuple(map(wire, values))
 
 
-def _wire(value: Any) -> Any:
+def wire(value: Any) -> Any:
+    """One value as a scanner sees it."""
     if isinstance(value, ItemStatus):
         return value.dicom
     if isinstance(value, dt.date):

@@ -1,8 +1,9 @@
 """The hot path of C-FIND: an item's answer as bytes, without a pydicom data set in between.
 
 It gives byte for byte what :func:`~pylantir.dicom.datasets.response_identifier` and pydicom's
-writer give; a property test compares the two. What is asked is compiled once for a request, and an
-answer is kept for as long as its item has the same version.
+writer give; a property test compares the two. What is asked is compiled once for all requests that
+ask alike: what an element is headed with, and how its value is read and written. Nearly every
+answer is ASCII throughout, so that is tried first.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from pydicom.charset import convert_encodings, encode_string
@@ -25,37 +28,43 @@ from pylantir.dicom.datasets import (
     code_tags,
     plain_keywords,
     texts_of,
-    wire_values,
+    wire,
 )
 from pylantir.dicom.elements import Encoding
 from pylantir.dicom.identifiers import Asked
 from pylantir.worklist.attributes import CODE_KEYS, STEP_SEQUENCE_TAG
 from pylantir.worklist.item import WorklistItem
+from pylantir.worklist.query import STATION
+from pylantir.worklist.values import Code
 
 _LONG_HEADER = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UC", "UN", "UR", "UT"})
 _TEXT_VRS = frozenset({"SH", "LO", "ST", "LT", "UC", "UT", "PN"})
 _CHARACTER_SET = 0x0008_0005
 _ITEM = 0xFFFE_E000
-_MAX_KEPT = 20_000
-"""Answers that one encoder keeps; about 10 MB."""
+_KEPT_CODES = 256
+_KEPT_VALUES = 4096
+"""Protocols, and days or times, that a site's items have in common."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Writing:
-    """What one answer is written with."""
+    """The character set that one answer is written in."""
 
-    encoding: Encoding
-    station: str
-    terms: Terms
-    python_encodings: list[str]
+    terms: Terms = charsets.ASCII
+    python_encodings: tuple[str, ...] = ()
 
+
+_ASCII = _Writing()
 
 Writer = Callable[[WorklistItem, _Writing], bytes]
 Texts = Callable[[WorklistItem], Iterable[str]]
+_Element = Callable[[bytes], bytes]
+"""Puts the header before a value field."""
+_TextField = Callable[[tuple[str, ...], _Writing], bytes]
 
 
 class AnswerEncoder:
-    """Encodes answers to one request.
+    """Encodes answers to requests that ask alike.
 
     Parameters
     ----------
@@ -78,38 +87,24 @@ class AnswerEncoder:
         character_set: Terms = charsets.ASCII,
         preferred: Terms = charsets.ASCII,
     ) -> None:
-        self._encoding = encoding
-        self._station = station
         self._character_set = character_set
         self._preferred = preferred
-        self._root = _compile(asked)
-        self._headers: dict[Terms, bytes] = {}
-        self._kept: dict[int, tuple[int, bytes]] = {}
+        self._root = _Compiler(encoding, station).level(asked)
+        self._head = _element(_CHARACTER_SET, "CS", encoding)
 
     def encode(self, item: WorklistItem) -> bytes:
-        """The identifier of the pending response for an item.
+        """The identifier of the pending response for an item."""
+        try:
+            return b"".join([write(item, _ASCII) for _, write in self._root.writers])
+        except UnicodeEncodeError:
+            return self._beyond_ascii(item)
 
-        An item that is stored has a number and a version: its bytes are kept until it changes.
-        """
-        if item.item_id is None:
-            return self._encode(item)
-        kept = self._kept.get(item.item_id)
-        if kept is not None and kept[0] == item.version:
-            return kept[1]
-        encoded = self._encode(item)
-        if kept is not None or len(self._kept) < _MAX_KEPT:
-            self._kept[item.item_id] = (item.version, encoded)
-        return encoded
-
-    def _encode(self, item: WorklistItem) -> bytes:
+    def _beyond_ascii(self, item: WorklistItem) -> bytes:
         terms = charsets.choose(self._root.texts(item), self._character_set, self._preferred)
-        python_encodings = list(convert_encodings(list(terms))) if terms else []
-        writing = _Writing(self._encoding, self._station, terms, python_encodings)
+        writing = _Writing(terms, tuple(convert_encodings(list(terms))))
         parts = [(tag, write(item, writing)) for tag, write in self._root.writers]
-        if terms:
-            value = "\\".join(terms).encode("ascii")
-            parts.append((_CHARACTER_SET, _element(_CHARACTER_SET, "CS", value, self._encoding)))
-            parts.sort(key=lambda part: part[0])
+        parts.append((_CHARACTER_SET, self._head("\\".join(terms).encode("ascii"))))
+        parts.sort(key=lambda part: part[0])
         return b"".join(part for _, part in parts)
 
 
@@ -125,47 +120,79 @@ class _Level:
             yield from read(item)
 
 
-def _compile(asked: Iterable[Asked]) -> _Level:
-    writers: dict[int, Writer] = {}
-    readers: dict[int, Texts] = {}
-    for key in asked:
-        if key.tag == STEP_SEQUENCE_TAG:
-            step = _compile(key.children or ())
-            writers[key.tag] = _step_writer(step)
-            readers[key.tag] = step.texts
-        elif key.attribute is None or not key.attribute.name:
-            write = _extra_writer(key)
-            if key.attribute is not None or key.keyword:
-                writers[key.tag] = write
-                readers[key.tag] = _extra_texts(key)
-        elif key.attribute.is_sequence:
-            writers[key.tag] = _code_writer(key)
-            readers[key.tag] = _code_texts(key)
-        else:
-            writers[key.tag] = _value_writer(key)
-            if key.attribute.vr in _TEXT_VRS:
-                readers[key.tag] = _value_texts(key)
-    return _Level(tuple(sorted(writers.items())), tuple(readers.values()))
+@dataclass(frozen=True, slots=True)
+class _Compiler:
+    """Makes a writer of each return key, and a reader of each that says text."""
+
+    encoding: Encoding
+    station: str
+
+    def level(self, asked: Iterable[Asked]) -> _Level:
+        writers: dict[int, Writer] = {}
+        readers: dict[int, Texts] = {}
+        for key in asked:
+            if key.tag == STEP_SEQUENCE_TAG:
+                step = self.level(key.children or ())
+                writers[key.tag] = _step_writer(step, self.encoding)
+                readers[key.tag] = step.texts
+            elif key.attribute is None or not key.attribute.name:
+                if key.attribute is not None or key.keyword:
+                    writers[key.tag] = _extra_writer(key, self.encoding)
+                    readers[key.tag] = _extra_texts(key)
+            elif key.attribute.is_sequence:
+                writers[key.tag] = _code_writer(key, self.encoding)
+                readers[key.tag] = _code_texts(key)
+            else:
+                writers[key.tag] = _value_writer(key, self.encoding, self.station)
+                if key.attribute.vr in _TEXT_VRS:
+                    readers[key.tag] = _value_texts(key)
+        return _Level(tuple(sorted(writers.items())), tuple(readers.values()))
 
 
-def _step_writer(step: _Level) -> Writer:
+def _step_writer(step: _Level, encoding: Encoding) -> Writer:
+    sequence = _sequence(STEP_SEQUENCE_TAG, encoding)
+    writers = [write for _, write in step.writers]
+
     def write(item: WorklistItem, writing: _Writing) -> bytes:
-        body = b"".join(write(item, writing) for _, write in step.writers)
-        return _sequence(STEP_SEQUENCE_TAG, [body], writing.encoding)
+        return sequence([b"".join([write(item, writing) for write in writers])])
 
     return write
 
 
-def _value_writer(key: Asked) -> Writer:
+def _value_writer(key: Asked, encoding: Encoding, station: str) -> Writer:
     attribute = key.attribute
     assert attribute is not None
-    vr, tag = attribute.vr, key.tag
+    read = attrgetter(attribute.name)
+    element = _element(key.tag, attribute.vr, encoding)
+    if attribute.vr in _TEXT_VRS:
+        field = _name_field if attribute.vr == "PN" else _text_field
+        return _text_writer(read, element, field, several=attribute.multiple)
+    field_of = _field(attribute.vr, encoding)
+    nothing = (station,) if attribute is STATION and station else ()
 
-    def write(item: WorklistItem, writing: _Writing) -> bytes:
-        values = wire_values(item, key, writing.station)
-        return _element(tag, vr, _encoded(vr, values, writing), writing.encoding)
+    @lru_cache(maxsize=_KEPT_VALUES)
+    def encoded(value: Any) -> bytes:
+        values = value if isinstance(value, tuple) else () if value in (None, "") else (value,)
+        return element(field_of(tuple(map(wire, values or nothing))))
 
-    return write
+    return lambda item, _: encoded(read(item))
+
+
+def _text_writer(
+    read: Callable[[WorklistItem], Any], element: _Element, field: _TextField, *, several: bool
+) -> Writer:
+    nothing = element(b"")
+
+    def write_one(item: WorklistItem, writing: _Writing) -> bytes:
+        value = read(item)
+        if not value:
+            return nothing
+        return element(value.encode("ascii") if writing is _ASCII else field((value,), writing))
+
+    def write_several(item: WorklistItem, writing: _Writing) -> bytes:
+        return element(field(read(item), writing))
+
+    return write_several if several else write_one
 
 
 def _value_texts(key: Asked) -> Texts:
@@ -174,20 +201,21 @@ def _value_texts(key: Asked) -> Texts:
     return lambda item: map(str, item.values_of(attribute))
 
 
-def _code_writer(key: Asked) -> Writer:
-    def write(item: WorklistItem, writing: _Writing) -> bytes:
-        assert key.attribute is not None
-        bodies = []
-        for code in item.values_of(key.attribute):
-            body = b""
-            for tag in sorted(code_tags(code, key)):
-                vr = dictionary_VR(tag)
-                value = _encoded(vr, (getattr(code, CODE_KEYS[tag]),), writing)
-                body += _element(tag, vr, value, writing.encoding)
-            bodies.append(body)
-        return _sequence(key.tag, bodies, writing.encoding)
+def _code_writer(key: Asked, encoding: Encoding) -> Writer:
+    assert key.attribute is not None
+    read = attrgetter(key.attribute.name)
+    sequence = _sequence(key.tag, encoding)
 
-    return write
+    @lru_cache(maxsize=_KEPT_CODES)
+    def body(code: Code, writing: _Writing) -> bytes:
+        encoded = b""
+        for tag in sorted(code_tags(code, key)):
+            vr = dictionary_VR(tag)
+            value = _text_field((getattr(code, CODE_KEYS[tag]),), writing)
+            encoded += _element(tag, vr, encoding)(value)
+        return encoded
+
+    return lambda item, writing: sequence([body(code, writing) for code in read(item)])
 
 
 def _code_texts(key: Asked) -> Texts:
@@ -207,22 +235,22 @@ def _extra_data_set(item: WorklistItem, key: Asked) -> Dataset:
     return ds
 
 
-def _extra_writer(key: Asked) -> Writer:
-    vr = dictionary_VR(key.tag).split(" or ")[0]
+def _extra_writer(key: Asked, encoding: Encoding) -> Writer:
+    element = _element(key.tag, dictionary_VR(key.tag).split(" or ")[0], encoding)
+    nothing = element(b"") if key.attribute is not None else b""
+    head = _element(_CHARACTER_SET, "CS", encoding)
 
     def write(item: WorklistItem, writing: _Writing) -> bytes:
         if key.keyword not in item.extras:
-            in_model = key.attribute is not None
-            return _element(key.tag, vr, b"", writing.encoding) if in_model else b""
+            return nothing
         ds = _extra_data_set(item, key)
-        if not writing.terms:
-            return _plain(ds, writing.encoding)
+        if writing is _ASCII:
+            "".join(texts_of(ds)).encode("ascii")  # or pydicom would write what it cannot
+            return _plain(ds, encoding)
         # The writer looks the character set up in the data set it writes.
         ds.SpecificCharacterSet = list(writing.terms)
-        encoded = _plain(ds, writing.encoding)
-        value = "\\".join(writing.terms).encode("ascii")
-        header = _element(_CHARACTER_SET, "CS", value, writing.encoding)
-        return encoded.replace(header, b"", 1)
+        named = head("\\".join(writing.terms).encode("ascii"))
+        return _plain(ds, encoding).replace(named, b"", 1)
 
     return write
 
@@ -240,34 +268,54 @@ def _plain(ds: Dataset, encoding: Encoding) -> bytes:
     return encoded
 
 
-def _encoded(vr: str, values: tuple[Any, ...], writing: _Writing) -> bytes:
-    """The value field, not yet padded."""
+def _field(vr: str, encoding: Encoding) -> Callable[[tuple[Any, ...]], bytes]:
+    """Writes the value field of a VR that no character set governs, not yet padded."""
     if vr == "US":
-        return b"".join(struct.pack(writing.encoding.order + "H", value) for value in values)
-    if vr not in _TEXT_VRS or not writing.python_encodings:
-        return "\\".join(values).encode("latin_1")
-    if vr == "PN":
-        names = [PersonName(value).encode(writing.python_encodings) for value in values]
-        return b"\\".join(bytes(name) for name in names)
-    return b"\\".join(encode_string(value, writing.python_encodings) for value in values)
+        number = struct.Struct(f"{encoding.order}H")
+        return lambda values: b"".join(map(number.pack, values))
+    return lambda values: "\\".join(values).encode("latin_1")
 
 
-def _element(tag: int, vr: str, value: bytes, encoding: Encoding) -> bytes:
-    if len(value) & 1:
-        value += b"\0" if vr == "UI" else b" "
+def _text_field(values: tuple[str, ...], writing: _Writing) -> bytes:
+    if writing is _ASCII:
+        return "\\".join(values).encode("ascii")
+    encodings = list(writing.python_encodings)
+    return b"\\".join(encode_string(value, encodings) for value in values)
+
+
+def _name_field(values: tuple[str, ...], writing: _Writing) -> bytes:
+    if writing is _ASCII:
+        return "\\".join(values).encode("ascii")
+    names = [PersonName(value).encode(list(writing.python_encodings)) for value in values]
+    return b"\\".join(bytes(name) for name in names)
+
+
+def _element(tag: int, vr: str, encoding: Encoding) -> _Element:
+    """Tag, VR and length of PS3.5 7.1, and the padding of 6.2."""
     order = encoding.order
-    start = struct.pack(order + "HH", tag >> 16, tag & 0xFFFF)
-    if encoding.implicit_vr:
-        return start + struct.pack(order + "I", len(value)) + value
-    name = vr.encode("ascii")
-    if vr in _LONG_HEADER:
-        return start + name + b"\0\0" + struct.pack(order + "I", len(value)) + value
-    return start + name + struct.pack(order + "H", len(value)) + value
+    head = struct.pack(f"{order}HH", tag >> 16, tag & 0xFFFF)
+    length = struct.Struct(f"{order}I")
+    if not encoding.implicit_vr:
+        long = vr in _LONG_HEADER
+        head += vr.encode("ascii") + (b"\0\0" if long else b"")
+        length = struct.Struct(f"{order}{'I' if long else 'H'}")
+    padding = b"\0" if vr == "UI" else b" "
+
+    def element(value: bytes) -> bytes:
+        if len(value) & 1:
+            value += padding
+        return head + length.pack(len(value)) + value
+
+    return element
 
 
-def _sequence(tag: int, bodies: list[bytes], encoding: Encoding) -> bytes:
-    order = encoding.order
-    items = b"".join(
-        struct.pack(order + "HHI", _ITEM >> 16, _ITEM & 0xFFFF, len(body)) + body for body in bodies
-    )
-    return _element(tag, "SQ", items, encoding)
+def _sequence(tag: int, encoding: Encoding) -> Callable[[list[bytes]], bytes]:
+    element = _element(tag, "SQ", encoding)
+    item = struct.Struct(f"{encoding.order}HHI")
+
+    def sequence(bodies: list[bytes]) -> bytes:
+        return element(
+            b"".join([item.pack(_ITEM >> 16, _ITEM & 0xFFFF, len(b)) + b for b in bodies])
+        )
+
+    return sequence

@@ -9,6 +9,8 @@ free to read meanwhile. The final response takes the library's way.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pylantir.dicom.transport import write
@@ -19,11 +21,53 @@ if TYPE_CHECKING:
 _C_FIND_RSP = 0x8020
 _DATA_SET_FOLLOWS = 0x0001
 _P_DATA_TF = 0x04
-_COMMAND, _LAST = 0x01, 0x02
+_DATA, _COMMAND, _LAST = 0x00, 0x01, 0x02
 _PDV_HEADER = 6
 _UNLIMITED = 0x0100_0000
-_SEND_AT = 32_768
-"""Bytes that are collected before they are sent; the first response goes out at once."""
+_PDU = struct.Struct(">BxIIBB")
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How an association wants its P-DATA-TF PDUs (PS3.8 9.3.5).
+
+    Parameters
+    ----------
+    context_id : int
+        The presentation context.
+    longest : int
+        Bytes of a message in one PDU, more the peer does not take.
+    """
+
+    context_id: int
+    longest: int
+
+    @classmethod
+    def of(cls, event: Event) -> Cut:
+        """That of the association and context of a request."""
+        limit = event.assoc.requestor.maximum_length or _UNLIMITED
+        return cls(event.context.context_id, limit - _PDV_HEADER)
+
+    def data(self, identifier: bytes) -> bytes:
+        """The PDUs of an encoded data set."""
+        return self._pdus(identifier, _DATA)
+
+    def command(self, command: bytes) -> bytes:
+        """The PDUs of a command set."""
+        return self._pdus(command, _COMMAND)
+
+    def _pdus(self, message: bytes, kind: int) -> bytes:
+        """PDUs of one PDV each, the last one marked (PS3.8 E.2)."""
+        if len(message) <= self.longest:
+            return self._pdu(message, kind | _LAST)
+        whole = (len(message) - 1) // self.longest * self.longest
+        parts = [message[at : at + self.longest] for at in range(0, whole, self.longest)]
+        pdus = [self._pdu(part, kind) for part in parts]
+        return b"".join([*pdus, self._pdu(message[whole:], kind | _LAST)])
+
+    def _pdu(self, fragment: bytes, flags: int) -> bytes:
+        length = len(fragment) + _PDV_HEADER
+        return _PDU.pack(_P_DATA_TF, length, length - 4, self.context_id, flags) + fragment
 
 
 class PendingResponses:
@@ -40,47 +84,20 @@ class PendingResponses:
     def __init__(self, event: Event, status: int) -> None:
         request: Any = event.request
         self._association = event.assoc
-        self._context_id: int = event.context.context_id
-        self._longest = (event.assoc.requestor.maximum_length or _UNLIMITED) - _PDV_HEADER
         command = command_set(str(request.AffectedSOPClassUID), request.MessageID, status)
-        self._command = b"".join(self._pdus(command, _COMMAND))
-        self._waiting = bytearray()
+        self._command = Cut.of(event).command(command)
         self.sent = 0
 
-    def add(self, identifier: bytes) -> None:
-        """One more response; sent now or with the next ones.
+    def send(self, identifiers: Sequence[bytes]) -> None:
+        """One response for each identifier, all in one send.
 
         Parameters
         ----------
-        identifier : bytes
-            The encoded identifier.
+        identifiers : sequence of bytes
+            Encoded and cut, see :meth:`Cut.data`; at least one.
         """
-        self._waiting += self._command
-        for pdu in self._pdus(identifier, 0):
-            self._waiting += pdu
-        self.sent += 1
-        if self.sent == 1 or len(self._waiting) >= _SEND_AT:
-            self.flush()
-
-    def flush(self) -> None:
-        """Send what waits."""
-        if self._waiting:
-            write(self._association, bytes(self._waiting))
-            self._waiting.clear()
-
-    def _pdus(self, message: bytes, kind: int) -> list[bytes]:
-        """P-DATA-TF PDUs of one PDV each, none longer than the peer takes (PS3.8 9.3.5, E.2)."""
-        fragments = [
-            message[start : start + self._longest]
-            for start in range(0, len(message), self._longest)
-        ]
-        flags = [kind] * (len(fragments) - 1) + [kind | _LAST]
-        return [self._pdu(part, flag) for part, flag in zip(fragments, flags, strict=True)]
-
-    def _pdu(self, fragment: bytes, flags: int) -> bytes:
-        length = len(fragment) + _PDV_HEADER
-        header = struct.pack(">BxIIBB", _P_DATA_TF, length, length - 4, self._context_id, flags)
-        return header + fragment
+        write(self._association, self._command + self._command.join(identifiers))
+        self.sent += len(identifiers)
 
 
 def command_set(sop_class_uid: str, message_id: int, status: int) -> bytes:

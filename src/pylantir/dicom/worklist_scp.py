@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
@@ -14,12 +14,11 @@ from pylantir.audit.events import Outcome
 from pylantir.clock import SiteClock
 from pylantir.dicom import answers
 from pylantir.dicom.audited import DicomAudit, QueryOutcome
-from pylantir.dicom.charsets import Terms
 from pylantir.dicom.elements import Encoding
-from pylantir.dicom.encoder import AnswerEncoder
-from pylantir.dicom.identifiers import Asked, FindRequest, read_identifier
+from pylantir.dicom.identifiers import FindRequest, read_identifier
+from pylantir.dicom.kept import Alike, KeptAnswers
 from pylantir.dicom.scanners import Scanner, scanner_for
-from pylantir.dicom.stream import PendingResponses
+from pylantir.dicom.stream import Cut, PendingResponses
 from pylantir.dicom.transport import Cancellations
 from pylantir.errors import InvalidQuery, PylantirError, StoreError
 from pylantir.worklist.query import STATION, SingleValue
@@ -33,14 +32,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Answer = tuple[int | Dataset, Dataset | None]
-_Alike = tuple[tuple[Asked, ...], Encoding, str, Terms, Terms]
-"""What answers depend on, besides their item."""
 
-_LONG_ANSWER = 100
 _LISTEN_AFTER = (10, 100)
 _LISTEN_S = 0.005
-_KEPT_ENCODERS = 8
-"""Kinds of queries whose answers are kept: a room has a few scanners with two or three each."""
+_NEXT = {1: 9, 10: 90}
+"""After so many responses, how many come next; later on, as many as make :data:`_SEND_AT` bytes."""
+
+_SEND_AT = 65_536
 
 
 class WorklistScp:
@@ -61,13 +59,11 @@ class WorklistScp:
     def __init__(
         self, store: ItemStore, config: Config, clock: SiteClock, audit: DicomAudit
     ) -> None:
-        self._store = store
         self._audit = audit
         self._config = config
         self._clock = clock
         self.cancellations = Cancellations()
-        self._encoders: dict[_Alike, AnswerEncoder] = {}
-        self._encoding_alike = threading.Lock()
+        self._kept = KeptAnswers(store)
 
     def handle_find(self, event: Event) -> Iterator[Answer]:
         """Handler of ``EVT_C_FIND``: pending responses, then the final status.
@@ -104,64 +100,47 @@ class WorklistScp:
         began = time.perf_counter()
         request = read_identifier(_identifier(event), _encoding(event))
         query = scanner.limit(request.query(), self._clock.today())
-        items = self._store.find(query)
         pending = answers.PENDING_UNSUPPORTED if request.unsupported else answers.PENDING
-        encoder = self._encoder(request, scanner, _encoding(event))
         responses = PendingResponses(event, pending)
-        for number, item in enumerate(items):
-            if self._is_cancelled(event, responses, len(items) - number):
-                responses.flush()
-                how.answered(responses.sent, "cancelled by the scanner")
-                log.info(
-                    "C-FIND from %s: cancelled after %d items", scanner.ae_title, responses.sent
-                )
-                yield answers.CANCELLED, None
-                return
-            if not event.assoc.is_established:
-                return  # the scanner has gone
-            responses.add(encoder.encode(item))
-        responses.flush()
-        how.answered(responses.sent)
+        parts = self._kept.parts(query, _alike(event, request, scanner))
+        cancelled = self._send(event, responses, chain.from_iterable(parts))
+        if not event.assoc.is_established:
+            return  # the scanner has gone
         elapsed_ms = (time.perf_counter() - began) * 1000
+        if cancelled:
+            how.answered(responses.sent, "cancelled by the scanner")
+            log.info("C-FIND from %s: cancelled after %d items", scanner.ae_title, responses.sent)
+            yield answers.CANCELLED, None
+            return
+        how.answered(responses.sent)
         log.info(
             "C-FIND from %s: %d items in %.1f ms", scanner.ae_title, responses.sent, elapsed_ms
         )
         yield answers.SUCCESS, None
 
-    def _is_cancelled(self, event: Event, responses: PendingResponses, left: int) -> bool:
-        """Whether the scanner has had enough; in a long answer it gets a moment to say so.
+    def _send(self, event: Event, responses: PendingResponses, left: Iterator[bytes]) -> bool:
+        """Send responses, the first at once, then several at a time; returns whether cancelled.
 
-        Some hundred answers are on their way faster than a console reads the first.
+        Some hundred answers are on their way faster than a console reads the first. So after ten,
+        and after a hundred, it gets a moment to say that it has enough.
         """
-        if left >= _LONG_ANSWER and responses.sent in _LISTEN_AFTER:
-            responses.flush()
-            return self.cancellations.listen(event, _LISTEN_S)
-        return self.cancellations.is_cancelled(event)
+        number = 1
+        while some := list(islice(left, number)):
+            many_left = len(some) == number
+            if responses.sent in _LISTEN_AFTER and many_left:
+                self.cancellations.listen(event, _LISTEN_S)
+            if self.cancellations.is_cancelled(event):
+                return True
+            if not event.assoc.is_established:
+                return False
+            responses.send(some)
+            number = _NEXT.get(responses.sent) or _fitting(some)
+        return False
 
-    def _encoder(self, request: FindRequest, scanner: Scanner, encoding: Encoding) -> AnswerEncoder:
-        """The encoder for requests that ask alike: a scanner sends the same query all day."""
-        alike: _Alike = (
-            request.asked,
-            encoding,
-            _station(request, scanner),
-            request.character_set,
-            scanner.character_set,
-        )
-        with self._encoding_alike:
-            encoder = self._encoders.pop(alike, None)
-            if encoder is None:
-                asked, encoding, station, character_set, preferred = alike
-                encoder = AnswerEncoder(
-                    asked,
-                    encoding,
-                    station=station,
-                    character_set=character_set,
-                    preferred=preferred,
-                )
-            self._encoders[alike] = encoder  # the newest last
-            while len(self._encoders) > _KEPT_ENCODERS:
-                self._encoders.pop(next(iter(self._encoders)))
-        return encoder
+
+def _fitting(some: list[bytes]) -> int:
+    """How many responses like these to send at a time."""
+    return max(1, _SEND_AT * len(some) // sum(map(len, some)))
 
 
 def _identifier(event: Event) -> bytes:
@@ -174,6 +153,17 @@ def _encoding(event: Event) -> Encoding:
     return Encoding(
         implicit_vr=event.context.transfer_syntax.is_implicit_VR,
         little_endian=event.context.transfer_syntax.is_little_endian,
+    )
+
+
+def _alike(event: Event, request: FindRequest, scanner: Scanner) -> Alike:
+    return Alike(
+        asked=request.asked,
+        encoding=_encoding(event),
+        station=_station(request, scanner),
+        character_set=request.character_set,
+        preferred=scanner.character_set,
+        cut=Cut.of(event),
     )
 
 

@@ -81,6 +81,7 @@ class Database:
         self.path = file_of(self.url)
         self.file = SqliteFile(self.path) if self.path and not self.url.query else None
         self.trouble: Trouble | None = None
+        self.reopened = 0
         self._write_lock = threading.RLock()
         self._engine = self._make_engine(echo)
         self._watch = RevisionWatch(self.file, READ_TIMEOUT_S) if self.file else None
@@ -283,7 +284,8 @@ class Database:
             yield connection
 
     def reopen(self) -> None:
-        """Work with the file that is there now."""
+        """Work with the file that is there now; what was kept of the other means nothing."""
+        self.reopened += 1
         self.close()
         if self.file is not None:
             self.file.adopt()

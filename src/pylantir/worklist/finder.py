@@ -4,7 +4,7 @@ A short answer is read in one transaction. For a long one there is a transaction
 one for the numbers of all its rows and one for each part of them that is not known yet; between
 them the transaction is over, for a scanner may take its time to read. What somebody changes
 meanwhile is seen as it was or as it is now, never as it was before the question; see the decision
-"Long answers in parts".
+"Long answers in parts, repeated answers kept".
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Finder:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._cache = ItemCache()
+        self._reopened = database.reopened
 
     def parts(self, query: WorklistQuery) -> Iterator[list[WorklistItem]]:
         """The items that match, sorted by scheduled start; limit and offset are not looked at.
@@ -58,6 +59,9 @@ class Finder:
         StoreError
             The database cannot be read.
         """
+        if self._reopened != self._database.reopened:
+            self._cache = ItemCache()  # a restored database may count versions from before
+            self._reopened = self._database.reopened
         matches = query.matcher()
         conditions = narrow.conditions(query)
         soon = _places.where(_SERVED_IN_ORDER, *conditions).order_by(*by_start).limit(_BEGINNING)

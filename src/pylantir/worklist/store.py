@@ -121,6 +121,15 @@ class ItemStore:
         self._checked = revision
         return None
 
+    def settled(self) -> Revision | None:
+        """The present revision of the database, when nothing of other programs waits for a check.
+
+        What is found at one revision is found again for as long as it lasts; nothing when that
+        cannot be told.
+        """
+        revision = self.database.revision()
+        return revision if revision == self._checked else None
+
     def revision(self) -> int:
         """A number that every change of any item raises, whoever made it."""
         self._try_foreign_rows()
