@@ -25,6 +25,7 @@ from pylantir.upkeep import backup_folder, damaged_at_start, say_what_is_missing
 from pylantir.worklist.backups import BackupFolder
 from pylantir.worklist.database import Database
 from pylantir.worklist.instance import InstanceLock
+from pylantir.worklist.journal import QueryJournal, journal_path
 from pylantir.worklist.schema import prepare
 from pylantir.worklist.steps import StepStore
 from pylantir.worklist.store import ItemStore
@@ -60,6 +61,7 @@ class Worklist:
     items: ItemStore
     steps: StepStore
     audit: AuditTrail
+    journal: QueryJournal
     backups: BackupFolder | None = None
     lock: InstanceLock | None = None
 
@@ -70,6 +72,7 @@ class Worklist:
 
     def close(self) -> None:
         """Close the database; another server may have it."""
+        self.journal.close()
         self.database.close()
         if self.lock is not None:
             self.lock.release()
@@ -146,7 +149,8 @@ def _opened(
     report_to = [s.name for s in config.data_sources if s.enabled and s.config.get("write_back")]
     steps = StepStore(database, items=items, report_to=report_to, now=clock.now)
     audit = open_trail(config.audit, database.path, config.site or "")
-    return Worklist(config, clock, database, items, steps, audit, backups, lock)
+    journal = QueryJournal(journal_path(database))
+    return Worklist(config, clock, database, items, steps, audit, journal, backups, lock)
 
 
 class Daemon:
@@ -163,10 +167,15 @@ class Daemon:
     def __init__(self, worklist: Worklist, *parts: Part) -> None:
         self.worklist = worklist
         self.ae = ApplicationEntity(
-            worklist.config, worklist.items, worklist.steps, worklist.clock, worklist.audit
+            worklist.config,
+            worklist.items,
+            worklist.steps,
+            worklist.clock,
+            worklist.audit,
+            worklist.journal,
         )
         care = upkeep(worklist.config, worklist.items, worklist.backups, worklist.clock.now)
-        self._parts: tuple[Part, ...] = (self.ae, *care, *parts)
+        self._parts: tuple[Part, ...] = (worklist.journal, self.ae, *care, *parts)
         self._started: list[Part] = []
         self._stopping = threading.Event()
 

@@ -123,6 +123,7 @@ class RestApi:
             steps=worklist.steps,
             sources=SourceStore(worklist.database),
             audit=worklist.audit,
+            journal=worklist.journal,
             users=users,
             sign_in=sign_in,
             identify=sign_in.principal,

@@ -14,7 +14,17 @@ from pylantir.api import problems
 from pylantir.api.guard import Guard
 from pylantir.api.pages import Pages
 from pylantir.api.problems import MEDIA_TYPE, Problem
-from pylantir.api.routes import auth, documents, health, sources, steps, users, worklist
+from pylantir.api.routes import (
+    auth,
+    documents,
+    events,
+    health,
+    scanners,
+    sources,
+    steps,
+    users,
+    worklist,
+)
 from pylantir.api.services import Services
 
 log = logging.getLogger(__name__)
@@ -23,7 +33,7 @@ _DESCRIPTION = """The worklist over HTTP. Sign in with `POST /auth/login` and se
 `Authorization: Bearer ...`. Roles: **read** looks, **write** changes the worklist, **admin**
 manages accounts as well. Errors are problem details (RFC 9457)."""
 _EXPOSED = ["ETag", "Link", "Location", "Retry-After", "X-Request-ID", "X-Total-Count"]
-_ROUTERS = (auth, worklist, steps, sources, users, health, documents)
+_ROUTERS = (auth, worklist, scanners, steps, sources, users, events, health, documents)
 _PROBLEM: dict[str, Any] = {
     "model": Problem,
     "description": "something went wrong",
@@ -53,6 +63,7 @@ def build_routes(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.state.pages = Pages(services.items)
+    app.state.streams = events.Streams()
     problems.install(app)
     for module in _ROUTERS:
         app.include_router(module.router)

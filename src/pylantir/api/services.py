@@ -15,6 +15,7 @@ from pylantir.clock import SiteClock
 from pylantir.users.account import Principal
 from pylantir.users.signin import SignIn
 from pylantir.users.store import UserStore
+from pylantir.worklist.journal import QueryJournal
 from pylantir.worklist.sources import SourceStore
 from pylantir.worklist.steps import StepStore
 from pylantir.worklist.store import ItemStore
@@ -62,6 +63,8 @@ class Services:
         The worklist.
     audit : AuditTrail
         Who asked for and who changed what.
+    journal : QueryJournal
+        What scanners asked lately.
     users, sign_in : UserStore, SignIn
         Accounts, and how they prove who they are.
     identify : callable
@@ -82,6 +85,7 @@ class Services:
     steps: StepStore
     sources: SourceStore
     audit: AuditTrail
+    journal: QueryJournal
     users: UserStore
     sign_in: SignIn
     identify: Callable[[str], Principal]

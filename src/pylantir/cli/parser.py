@@ -21,6 +21,7 @@ from pylantir.cli import (
     settings,
     sources,
     syncing,
+    watching,
 )
 
 Configure = Callable[[argparse.ArgumentParser], None]
@@ -70,6 +71,13 @@ _COMMANDS: tuple[tuple[str, str, Configure, Run], ...] = (
     ("create-user", "make an account", accounts.configure_create, accounts.run_create),
     ("list-users", "show the accounts", accounts.configure_list, accounts.run_list),
     ("audit", "who asked for and who changed what", audit.configure_audit, audit.run_audit),
+    (
+        "explain",
+        "why a scanner does not show a booking",
+        watching.configure_explain,
+        watching.run_explain,
+    ),
+    ("watch", "see what happens just now", watching.configure_watch, watching.run_watch),
     ("init", "write a commented starting point", settings.configure_init, settings.run_init),
     (
         "check-config",

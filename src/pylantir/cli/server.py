@@ -61,7 +61,7 @@ def run_start(args: argparse.Namespace) -> int:
         api = api_part(args, loaded, worklist, parts) if args.with_api else None
         daemon = Daemon(worklist, *parts, *([api] if api else []))
         if api is not None:
-            api.scp = lambda: daemon.peer
+            api.scp = lambda: daemon.own_peer
         daemon.handle_signals()
         try:
             daemon.start()

@@ -25,6 +25,7 @@ from pylantir.dicom.sop_classes import SOP_CLASSES, TRANSFER_SYNTAXES
 from pylantir.dicom.transport import hang_up, prepare_connection, refuse, socket_server
 from pylantir.dicom.worklist_scp import WorklistScp
 from pylantir.errors import StartError
+from pylantir.worklist.journal import QueryJournal
 from pylantir.worklist.steps import StepStore
 from pylantir.worklist.store import ItemStore
 
@@ -54,6 +55,8 @@ class ApplicationEntity:
         The clock on the wall.
     audit : AuditTrail, optional
         Keeps who asked for and who changed what.
+    journal : QueryJournal, optional
+        Keeps what scanners asked lately.
     """
 
     def __init__(
@@ -63,11 +66,12 @@ class ApplicationEntity:
         steps: StepStore,
         clock: SiteClock,
         audit: AuditTrail | None = None,
+        journal: QueryJournal | None = None,
     ) -> None:
         self._audit = DicomAudit(audit or AuditTrail(None), items)
         self._config = config
         self.access = Access(config)
-        worklist = WorklistScp(items, config, clock, self._audit)
+        worklist = WorklistScp(items, config, clock, self._audit, journal)
         mpps = MppsScp(steps, config, clock, self._audit)
         self._handlers: list[evt.EventHandlerType] = [
             (evt.EVT_CONN_OPEN, prepare_connection),

@@ -21,6 +21,7 @@ from pylantir.dicom.scanners import Scanner, scanner_for
 from pylantir.dicom.stream import Cut, PendingResponses
 from pylantir.dicom.transport import Cancellations
 from pylantir.errors import InvalidQuery, PylantirError, StoreError
+from pylantir.worklist.journal import QueryJournal
 from pylantir.worklist.query import STATION, SingleValue
 from pylantir.worklist.store import ItemStore
 
@@ -54,11 +55,19 @@ class WorklistScp:
         Says which day it is.
     audit : DicomAudit
         Keeps who asked for what.
+    journal : QueryJournal, optional
+        Keeps what was asked, to explain what a scanner sees.
     """
 
     def __init__(
-        self, store: ItemStore, config: Config, clock: SiteClock, audit: DicomAudit
+        self,
+        store: ItemStore,
+        config: Config,
+        clock: SiteClock,
+        audit: DicomAudit,
+        journal: QueryJournal | None = None,
     ) -> None:
+        self._journal = journal
         self._audit = audit
         self._config = config
         self._clock = clock
@@ -113,10 +122,17 @@ class WorklistScp:
             yield answers.CANCELLED, None
             return
         how.answered(responses.sent)
+        self._keep(event, scanner, request, responses.sent)
         log.info(
             "C-FIND from %s: %d items in %.1f ms", scanner.ae_title, responses.sent, elapsed_ms
         )
         yield answers.SUCCESS, None
+
+    def _keep(self, event: Event, scanner: Scanner, request: FindRequest, sent: int) -> None:
+        if self._journal is not None:
+            address = event.assoc.requestor.address or ""
+            now = self._clock.now()
+            self._journal.note(now, scanner.ae_title, address, request.query(), sent)
 
     def _send(self, event: Event, responses: PendingResponses, left: Iterator[bytes]) -> bool:
         """Send responses, the first at once, then several at a time; returns whether cancelled.
