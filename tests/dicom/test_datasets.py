@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
-from tests.dicom.modality import decode, encode
+from tests.dicom.modality import encode
 from tests.worklist.bookings import booking
 
 from pylantir.dicom.charsets import UTF_8
 from pylantir.dicom.datasets import (
     item_data_set,
-    plain_values,
     response_identifier,
     texts_of,
 )
 from pylantir.dicom.identifiers import Asked
+from pylantir.dicom.worklist_files import read_worklist_file
 from pylantir.worklist.attributes import BY_KEYWORD, FIELDS, MODEL, Level
 from pylantir.worklist.item import make_item
 from pylantir.worklist.values import Code
@@ -51,8 +51,10 @@ def asked(*names: str) -> tuple[Asked, ...]:
 @pytest.mark.parametrize("values", [{}, FULL], ids=["required only", "full"])
 def test_an_item_survives_being_written_and_read(values: dict[str, Any]) -> None:
     item = booking("1", **values)
-    read = plain_values(decode(encode(item_data_set(item))))
-    made = make_item(read, data_source=item.data_source, source_record_id=item.source_record_id)
+    (record,) = read_worklist_file(encode(item_data_set(item))).records
+    made = make_item(
+        record.values, data_source=item.data_source, source_record_id=item.source_record_id
+    )
     assert made == item
     assert dict(made.extras) == dict(item.extras)
 

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from pylantir.dicom.elements import Encoding, MalformedDataSet
-from pylantir.dicom.performed import as_attributes, read_attributes
+from pylantir.dicom.performed import as_data_set, read_attributes
 
 IMPLICIT = Encoding(implicit_vr=True, little_endian=True)
 
@@ -29,9 +29,9 @@ def element(group: int, number: int, value: bytes) -> bytes:
     ],
 )
 def test_a_value_that_is_none_is_named(encoded: bytes) -> None:
-    ds, (violation,) = read_attributes(encoded, IMPLICIT)
+    attributes, (violation,) = read_attributes(encoded, IMPLICIT)
     assert violation.kind == "invalid"
-    as_attributes(ds)
+    as_data_set(attributes)
 
 
 def test_what_is_no_data_set_at_all_is_refused() -> None:

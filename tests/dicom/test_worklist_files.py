@@ -27,7 +27,6 @@ from tests.worklist.bookings import booking
 from pylantir.dicom.worklist_files import (
     file_name,
     looks_like_dicom,
-    read_data_set,
     read_dicom_json,
     read_worklist_file,
     write_dicom_json,
@@ -284,10 +283,13 @@ def test_every_step_of_a_file_is_an_item_of_the_same_study() -> None:
 
 
 def test_reading_a_data_set_gives_values_for_each_step() -> None:
-    first, second = read_data_set(worklist(step(1), step(2)))
+    records = read_worklist_file(part_10(worklist(step(1), step(2)))).records
+    first, second = (record.values for record in records)
     assert (first["PatientID"], first["ScheduledProcedureStepID"]) == ("P1", "SPS1")
     assert (second["PatientID"], second["ScheduledProcedureStepID"]) == ("P1", "SPS2")
-    assert read_data_set(Dataset()) == []
+    ds = worklist()
+    ds.ScheduledProcedureStepSequence = []
+    assert read_worklist_file(part_10(ds)).records == ()
 
 
 def test_what_describes_the_file_is_no_extra() -> None:

@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from pydicom.charset import (
     convert_encodings,
@@ -21,12 +22,16 @@ from pydicom.charset import (
     python_encoding,
 )
 
+if TYPE_CHECKING:
+    from pylantir.dicom.elements import Element
+
 Terms = tuple[str, ...]
 """Values of Specific Character Set, in order; none for the default repertoire (ASCII)."""
 
 ASCII: Terms = ()
 UTF_8: Terms = ("ISO_IR 192",)
 
+_CHARACTER_SET = 0x0008_0005
 _DEFAULT_TERMS = ("", "ISO_IR 6", "ISO 2022 IR 6")
 _TEXT_DELIMITERS = {0x0D, 0x0A, 0x09, 0x0C, ord("\\")}
 _NAME_DELIMITERS = {*_TEXT_DELIMITERS, ord("^"), ord("=")}
@@ -50,11 +55,19 @@ def quietly() -> Iterator[None]:
 
 def parse_terms(value: str) -> Terms:
     """Terms of a Specific Character Set value, known ones only; ``\\`` separates several."""
-    terms = tuple(term.strip() for term in value.split("\\"))
+    terms = tuple(dict.fromkeys(term.strip(" \0") for term in value.split("\\")))
     if not any(terms):
         return ASCII
     known = tuple(term for term in terms if term in python_encoding)
     return ASCII if all(term in _DEFAULT_TERMS for term in known) else known
+
+
+def terms_of(elements: Iterable[Element], default: Terms = ASCII) -> Terms:
+    """Terms of the Specific Character Set of a data set, or those of the data set around it."""
+    for element in elements:
+        if element.tag == _CHARACTER_SET:
+            return parse_terms(element.value.decode("ascii", errors="replace"))
+    return default
 
 
 def is_known(value: str) -> bool:

@@ -7,7 +7,7 @@ unknown; nothing else but Specific Character Set where some text needs it.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -191,29 +191,3 @@ def item_data_set(item: WorklistItem) -> Dataset:
     if chosen:
         ds.SpecificCharacterSet = chosen[0]
     return ds
-
-
-def plain_values(ds: Mapping[Any, Any] | Dataset) -> dict[str, Any]:
-    """A data set's public attributes by keyword, as :func:`~pylantir.worklist.item.make_item`
-    takes them; those of the Scheduled Procedure Step Sequence stand beside the others.
-    """
-    values: dict[str, Any] = {}
-    for element in ds:
-        if not element.keyword or element.keyword == "SpecificCharacterSet":
-            continue
-        if element.tag == STEP_SEQUENCE_TAG:
-            for item in element.value[:1]:
-                values |= plain_values(item)
-        else:
-            values[element.keyword] = _plain(element)
-    return values
-
-
-def _plain(element: DataElement) -> Any:
-    if element.VR == "SQ":
-        return [plain_values(item) for item in element.value]
-    if element.value is None or element.value == "":
-        return ""
-    if element.VM > 1:
-        return [str(value) for value in element.value]
-    return str(element.value)

@@ -15,16 +15,15 @@ from pydicom.datadict import dictionary_VR
 
 MAX_DEPTH = 8
 MAX_ELEMENTS = 4096
+"""More than any identifier has; a performed step names every image and may have more."""
 
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFE_E000, 0xFFFE_E00D, 0xFFFE_E0DD
 _UNDEFINED = 0xFFFF_FFFF
-_LONG_VRS = frozenset(
-    {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
-)
-_SHORT_VRS = frozenset(
-    {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO"}
-    | {b"LT", b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
-)
+_LONG_VRS = {vr.encode(): vr for vr in "OB OD OF OL OV OW SQ SV UC UN UR UT UV".split()}
+_SHORT_VRS = {
+    vr.encode(): vr
+    for vr in "AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,10 @@ class Encoding:
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One element: its value as bytes, or for a sequence its items."""
+    """One element: its value as bytes, or for a sequence its items.
+
+    A sequence of undefined length may have the VR UN, in implicit VR that of any attribute.
+    """
 
     tag: int
     vr: str
@@ -59,31 +61,48 @@ class MalformedDataSet(ValueError):
     """The bytes are no data set in the transfer syntax they claim."""
 
 
-_IMPLICIT = Encoding(implicit_vr=True, little_endian=True)
+IMPLICIT = Encoding(implicit_vr=True, little_endian=True)
+"""The default transfer syntax, and that of what stands inside a value of VR UN (PS3.5 6.2.2)."""
 
 
-def read_elements(data: bytes, encoding: Encoding) -> tuple[Element, ...]:
+def read_elements(
+    data: bytes, encoding: Encoding, *, max_elements: int = MAX_ELEMENTS
+) -> tuple[Element, ...]:
     """The elements of an encoded data set; group lengths are left out.
+
+    Parameters
+    ----------
+    data : bytes
+        The data set.
+    encoding : Encoding
+        Of the presentation context.
+    max_elements : int
+        Most elements that it may have, those inside sequences too.
 
     Raises
     ------
     MalformedDataSet
         A length that does not fit, an unknown VR, a sequence that does not end, too deep, too
-        many elements, or an element that does not belong into a data set.
+        many elements, an attribute twice, or an element that does not belong into a data set.
     """
-    return _Reader(data).data_set(len(data), encoding, 0)
+    return _Reader(data, max_elements).data_set(len(data), encoding, 0)
 
 
 class _Reader:
     """A position in the bytes; each method leaves it behind what it read."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, max_elements: int) -> None:
         self._data = data
         self._at = 0
-        self._count = 0
+        self._left = max_elements
+        self._max_elements = max_elements
 
     def data_set(self, end: int, encoding: Encoding, depth: int) -> tuple[Element, ...]:
-        return tuple(e for e in self._elements(end, encoding, depth) if e.tag & 0xFFFF)
+        found = tuple(e for e in self._elements(end, encoding, depth) if e.tag & 0xFFFF)
+        if len(found) > 1 and len({e.tag for e in found}) < len(found):
+            # Which of the two is meant, each program answers for itself.
+            raise MalformedDataSet("an attribute that stands twice in one data set")
+        return found
 
     def _elements(self, end: int, encoding: Encoding, depth: int) -> Iterator[Element]:
         while self._at < end:
@@ -94,17 +113,17 @@ class _Reader:
 
     def _element(self, end: int, encoding: Encoding, depth: int) -> Element | None:
         """The next element; nothing at the delimiter of the enclosing item."""
-        self._count += 1
-        if self._count > MAX_ELEMENTS:
-            raise MalformedDataSet(f"more than {MAX_ELEMENTS} elements")
+        self._left -= 1
+        if self._left < 0:
+            raise MalformedDataSet(f"more than {self._max_elements} elements")
         tag, vr, length = self._header(end, encoding)
         if tag == _ITEM_END and depth:
             return None
         if not 0x0008 <= tag >> 16 < 0xFFFC:
             raise MalformedDataSet("an element that does not belong into a data set")
         if vr == "SQ" or length == _UNDEFINED:
-            inner = _IMPLICIT if vr == "UN" else encoding
-            return Element(tag, "SQ", b"", self._items(length, end, inner, depth + 1))
+            inner = IMPLICIT if vr == "UN" else encoding
+            return Element(tag, vr, b"", self._items(length, end, inner, depth + 1))
         return Element(tag, vr, self._take(length, end))
 
     def _header(self, end: int, encoding: Encoding) -> tuple[int, str, int]:
@@ -114,15 +133,15 @@ class _Reader:
         if encoding.implicit_vr or group == 0xFFFE:
             (length,) = struct.unpack(order + "I", self._take(4, end))
             return tag, _dictionary_vr(tag), length
-        vr = self._take(2, end)
-        if vr in _SHORT_VRS:
+        spelt = self._take(2, end)
+        if vr := _SHORT_VRS.get(spelt):
             (length,) = struct.unpack(order + "H", self._take(2, end))
-        elif vr in _LONG_VRS:
+        elif vr := _LONG_VRS.get(spelt):
             self._take(2, end)
             (length,) = struct.unpack(order + "I", self._take(4, end))
         else:
             raise MalformedDataSet("an unknown value representation")
-        return tag, vr.decode("ascii"), length
+        return tag, vr, length
 
     def _items(
         self, length: int, end: int, encoding: Encoding, depth: int

@@ -14,6 +14,7 @@ from pydicom.datadict import keyword_for_tag
 from pylantir.dicom import charsets
 from pylantir.dicom.charsets import Terms
 from pylantir.dicom.elements import Element, Encoding, MalformedDataSet, read_elements
+from pylantir.dicom.json_model import STRING_VRS
 from pylantir.dicom.keys import match_for
 from pylantir.errors import InvalidQuery, ValueProblem
 from pylantir.worklist.attributes import (
@@ -128,7 +129,7 @@ def _read(data: bytes, encoding: Encoding) -> FindRequest:
         elements = read_elements(data, encoding)
     except MalformedDataSet as error:
         raise _invalid("Identifier", "", f"not a data set: {error}") from None
-    found = _Collected(_character_set(elements), encoding)
+    found = _Collected(charsets.terms_of(elements), encoding)
     asked = _read_level(elements, Level.ROOT, found)
     if not found.in_model:
         raise _invalid("Identifier", "", "no attribute of the Modality Worklist model")
@@ -145,13 +146,6 @@ def _read(data: bytes, encoding: Encoding) -> FindRequest:
 
 _read_again = lru_cache(maxsize=64)(_read)
 """A scanner asks the same all day."""
-
-
-def _character_set(elements: tuple[Element, ...]) -> Terms:
-    for element in elements:
-        if element.tag == _CHARACTER_SET:
-            return charsets.parse_terms(element.value.decode("ascii", errors="replace"))
-    return charsets.ASCII
 
 
 def _read_level(
@@ -247,6 +241,9 @@ def _code_parts(item: tuple[Element, ...], found: _Collected) -> tuple[tuple[str
 def _read_key(element: Element, attribute: Attribute, found: _Collected) -> None:
     if element.items is not None:
         raise _invalid(attribute.keyword, "", "expected a value, not a sequence")
+    is_string = element.vr in STRING_VRS
+    if element.vr != "UN" and is_string != (attribute.vr in STRING_VRS) and element.value:
+        raise _invalid(attribute.keyword, "", f"expected a value of VR {attribute.vr}")
     if attribute.vr == "US":
         text = _number(element, attribute, found.encoding)
     else:

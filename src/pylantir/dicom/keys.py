@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pylantir.clock import parse_date, parse_time
@@ -20,12 +20,19 @@ from pylantir.worklist.query import (
     wild_card_matches,
 )
 from pylantir.worklist.status import ItemStatus, parse_status
-from pylantir.worklist.values import uid
+from pylantir.worklist.values import decimal, uid
 
 MAX_KEY_CHARACTERS = 4096
 """Longer than any value or list of UID that a scanner has reason to send."""
 
+MAX_WILD_CARD_CHARACTERS = 256
+"""Longer than any value that is not a long text; each item of the worklist is tried on it."""
+
+MAX_KEY_VALUES = 64
+"""Values of one key that is no list of UID: a tolerated extension, tried one after the other."""
+
 _ONE_VALUE_VRS = frozenset({"LT", "ST", "UT"})
+_INTEGER = re.compile("[+-]?[0-9]{1,12}")
 _STATUS_KEYWORD = "ScheduledProcedureStepStatus"
 
 
@@ -55,6 +62,11 @@ def match_for(keyword: str, vr: str, text: str) -> Match | None:
     if reader is not None:
         return reader(keyword, text)
     parts = [text] if vr in _ONE_VALUE_VRS else _parts(text)
+    if len(parts) > MAX_KEY_VALUES:
+        raise _invalid(keyword, f"expected at most {MAX_KEY_VALUES} values in a key")
+    if any(len(part) > MAX_WILD_CARD_CHARACTERS and has_wild_card(part) for part in parts):
+        expected = f"expected at most {MAX_WILD_CARD_CHARACTERS} characters with a wild card"
+        raise _invalid(keyword, expected)
     matches = [match for part in parts if (match := _text_match(vr, part)) is not None]
     return any_of(matches) if matches else None
 
@@ -114,16 +126,13 @@ def _uid_match(keyword: str, text: str) -> Match:
 
 def _decimal_match(keyword: str, text: str) -> Match:
     try:
-        number = Decimal(text)
-    except InvalidOperation:
+        return SingleValue(decimal(text))
+    except ValueError:
         raise _invalid(keyword, "expected a number") from None
-    if not number.is_finite():
-        raise _invalid(keyword, "expected a finite number")
-    return SingleValue(number)
 
 
 def _integer_match(keyword: str, text: str) -> Match:
-    if not text.lstrip("+-").isdigit():
+    if not _INTEGER.fullmatch(text):
         raise _invalid(keyword, "expected a whole number")
     return SingleValue(int(text))
 

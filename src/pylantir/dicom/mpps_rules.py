@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag
-from pydicom.dataset import Dataset
+
+from pylantir.dicom.json_model import Attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,11 @@ class Rule:
     create: str
     set: str
     items: tuple[Rule, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The tag as DICOM JSON spells it."""
+        return f"{self.tag:08X}"
 
     @property
     def is_sequence(self) -> bool:
@@ -106,29 +112,38 @@ FINAL: tuple[int, ...] = (0x0040_0250, 0x0040_0251, 0x0040_0340)
 """Must have a value in a final state (F.7.2.2.2); this binds the scanner, so it is only noted."""
 
 
-def check_create(ds: Dataset) -> list[Violation]:
+def check_create(attributes: Attributes) -> list[Violation]:
     """Rules that the attribute list of an N-CREATE breaks."""
-    return [violation for rule in RULES for violation in _check(ds, rule, rule.create, "create")]
+    return [
+        violation for rule in RULES for violation in _check(attributes, rule, rule.create, "create")
+    ]
 
 
-def check_set(ds: Dataset) -> list[Violation]:
+def check_set(attributes: Attributes) -> list[Violation]:
     """Rules that the modification list of an N-SET breaks; absent attributes stay as they are."""
-    present = [rule for rule in RULES if rule.tag in ds]
-    return [violation for rule in present for violation in _check(ds, rule, rule.set, "set")]
+    present = [rule for rule in RULES if rule.key in attributes]
+    return [
+        violation for rule in present for violation in _check(attributes, rule, rule.set, "set")
+    ]
 
 
-def missing_at_the_end(ds: Dataset) -> list[Violation]:
+def missing_at_the_end(attributes: Attributes) -> list[Violation]:
     """What a completed or discontinued step lacks (F.7.2.2.2)."""
     return [
         Violation(tag, "empty in a final state")
         for tag in FINAL
-        if tag not in ds or not ds[tag].value
+        if not has_value(attributes, f"{tag:08X}")
     ]
 
 
-def _check(ds: Dataset, rule: Rule, kind: str, message: str) -> Iterator[Violation]:
-    element = ds.get(rule.tag)
-    if element is None:
+def has_value(attributes: Attributes, key: str) -> bool:
+    """Whether an attribute is there and not empty; a sequence without items is empty."""
+    entry = attributes.get(key, {})
+    return bool("InlineBinary" in entry or entry.get("Value"))
+
+
+def _check(attributes: Attributes, rule: Rule, kind: str, message: str) -> Iterator[Violation]:
+    if rule.key not in attributes:
         # An absent type 2 sequence says what an empty one says, and most consoles leave out
         # those that point at retired SOP classes.
         if kind == "1" or (kind == "2" and not rule.is_sequence):
@@ -137,10 +152,10 @@ def _check(ds: Dataset, rule: Rule, kind: str, message: str) -> Iterator[Violati
     if kind == "-":
         yield Violation(rule.tag, "not allowed")
         return
-    if kind == "1" and (element.is_empty or (rule.is_sequence and not element.value)):
+    if kind == "1" and not has_value(attributes, rule.key):
         yield Violation(rule.tag, "empty")
         return
-    if rule.items and rule.is_sequence:
-        for item in element.value:
+    if rule.items:
+        for item in attributes[rule.key].get("Value") or ():
             for inner in rule.items:
                 yield from _check(item, inner, getattr(inner, message), message)

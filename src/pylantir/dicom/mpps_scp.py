@@ -19,16 +19,16 @@ from pylantir.clock import SiteClock
 from pylantir.dicom import answers
 from pylantir.dicom.audited import DicomAudit
 from pylantir.dicom.elements import Encoding, MalformedDataSet
+from pylantir.dicom.json_model import Attributes
 from pylantir.dicom.mpps_rules import (
     STATUS,
     Violation,
     check_create,
     check_set,
+    has_value,
     missing_at_the_end,
 )
 from pylantir.dicom.performed import (
-    Attributes,
-    as_attributes,
     as_data_set,
     read_attributes,
     status_of,
@@ -53,6 +53,7 @@ log = logging.getLogger(__name__)
 
 Answer = tuple[Dataset | int, Dataset | None]
 
+_STATUS = f"{STATUS:08X}"
 _KINDS = (
     ("not allowed", answers.NO_SUCH_ATTRIBUTE),
     ("missing", answers.MISSING_ATTRIBUTE),
@@ -147,10 +148,9 @@ class MppsScp:
         _require_class(event, MPPS)
         given = _request(event).AffectedSOPInstanceUID
         sop_instance_uid = _instance_uid(given) if given else new_uid()
-        ds, violations = _read(_request(event).AttributeList, event)
-        violations += check_create(ds)
-        attributes = as_attributes(ds)
-        if status_of(attributes) is not StepStatus.IN_PROGRESS and _has_value(ds, STATUS):
+        attributes, violations = _read(_request(event).AttributeList, event)
+        violations = _with_rules(violations, check_create(attributes))
+        if status_of(attributes) is not StepStatus.IN_PROGRESS and has_value(attributes, _STATUS):
             violations.append(Violation(STATUS, "invalid"))
         answer = _judge(violations, scanner)
         step = step_of(
@@ -179,12 +179,12 @@ class MppsScp:
     def _set(self, event: Event, scanner: Scanner) -> Answer:
         _require_class(event, MPPS)
         sop_instance_uid = _instance_uid(_request(event).RequestedSOPInstanceUID)
-        ds, violations = _read(_request(event).ModificationList, event)
-        violations += check_set(ds)
+        changes, violations = _read(_request(event).ModificationList, event)
+        violations = _with_rules(violations, check_set(changes))
         answer: list[Dataset | int] = []
 
         def change(present: PerformedProcedureStep) -> PerformedProcedureStep:
-            changed, broken = _modified(present, ds, violations)
+            changed, broken = _modified(present, changes, violations)
             answer.append(_judge(broken, scanner))
             return changed
 
@@ -223,10 +223,10 @@ class MppsScp:
 
 
 def _modified(
-    present: PerformedProcedureStep, ds: Dataset, violations: Sequence[Violation]
+    present: PerformedProcedureStep, given: Attributes, violations: Sequence[Violation]
 ) -> tuple[PerformedProcedureStep, list[Violation]]:
     """The step after an N-SET; an N-SET of a sequence replaces all of it."""
-    changes = as_attributes(ds)
+    changes = dict(given)
     broken: list[Violation] = []
     for violation in violations:
         tag = f"{violation.tag:08X}"
@@ -236,12 +236,12 @@ def _modified(
             # Many consoles send the whole step again; only a changed identity is a violation.
             broken.append(violation)
     status = status_of(changes)
-    if status is None and changes.pop(f"{STATUS:08X}", {}).get("Value"):
+    if status is None and changes.pop(_STATUS, {}).get("Value"):
         broken.append(Violation(STATUS, "invalid"))
     attributes: Attributes = {**present.attributes, **changes}
     noted = list(map(str, broken))
     if status in (StepStatus.COMPLETED, StepStatus.DISCONTINUED):
-        noted += map(str, missing_at_the_end(as_data_set(attributes)))
+        noted += map(str, missing_at_the_end(attributes))
     changed = step_of(
         attributes,
         sop_instance_uid=present.sop_instance_uid,
@@ -290,7 +290,13 @@ def _instance_uid(value: str) -> str:
         raise Refusal(answers.INVALID_SOP_INSTANCE, "SOP Instance UID breaks the rules") from None
 
 
-def _read(encoded: Any, event: Event) -> tuple[Dataset, list[Violation]]:
+def _with_rules(invalid: list[Violation], broken: list[Violation]) -> list[Violation]:
+    """Both, but nothing is missing only because its value could not be kept."""
+    tags = {violation.tag for violation in invalid}
+    return [*invalid, *(violation for violation in broken if violation.tag not in tags)]
+
+
+def _read(encoded: Any, event: Event) -> tuple[Attributes, list[Violation]]:
     syntax = event.context.transfer_syntax
     encoding = Encoding(syntax.is_implicit_VR, syntax.is_little_endian)
     try:
@@ -302,10 +308,6 @@ def _read(encoded: Any, event: Event) -> tuple[Dataset, list[Violation]]:
 def _request(event: Event) -> Any:
     """The DIMSE primitive, whichever of them it is."""
     return event.request
-
-
-def _has_value(ds: Dataset, tag: int) -> bool:
-    return tag in ds and not ds[tag].is_empty
 
 
 def _tags(given: Any) -> list[int]:

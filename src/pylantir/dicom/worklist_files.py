@@ -17,9 +17,7 @@ from typing import Any
 
 from pydicom import dcmwrite
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
-from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.errors import BytesLengthException
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -29,9 +27,10 @@ from pydicom.uid import (
 )
 
 from pylantir.dicom import charsets
-from pylantir.dicom.datasets import item_data_set, plain_values, texts_of
+from pylantir.dicom.datasets import item_data_set, texts_of
 from pylantir.dicom.elements import Encoding, MalformedDataSet
 from pylantir.dicom.implementation import CLASS_UID, version_name
+from pylantir.dicom.json_model import number_or_text
 from pylantir.dicom.performed import read_attributes
 from pylantir.dicom.sop_classes import WORKLIST_FIND
 from pylantir.errors import ValueProblem
@@ -49,6 +48,7 @@ _ENCODINGS: dict[str, Encoding] = {
 }
 _LONG_META_VRS = (b"OB", b"UN")
 
+_SEQUENCE = {"vr": "SQ"}
 _STEPS = "ScheduledProcedureStepSequence"
 _OF_THE_FILE = frozenset(
     "SpecificCharacterSet SOPClassUID SOPInstanceUID QueryRetrieveLevel InstanceCreatorUID".split()
@@ -92,19 +92,16 @@ def read_worklist_file(data: bytes) -> Reading:
     try:
         syntax, body = _split_file(data)
         encoding = _ENCODINGS.get(syntax) or _encoding_of(body)
-        ds, violations = read_attributes(body, encoding)
+        attributes, violations = read_attributes(body, encoding)
     except MalformedDataSet as error:
         return refused_file(f"not a DICOM worklist file: {error}")
-    except BytesLengthException:
-        return refused_file("holds a number of the wrong length, which cannot be read")
     doubts = tuple(
         ValueProblem(keyword_for_tag(v.tag), "", "holds a value that cannot be read")
         for v in violations
-        if _is_kept(v.tag) and (v.tag not in ds or ds[v.tag].VR == "SQ")
+        if _is_kept(v.tag) and attributes.get(f"{v.tag:08X}", _SEQUENCE)["vr"] == "SQ"
     )
     left_out: set[str] = set()
-    with charsets.quietly():
-        found = read_data_set(_without_binary(ds, left_out))
+    found = _split_steps(_plain_json(attributes, left_out))
     return _reading([found], [""], doubts, left_out)
 
 
@@ -129,23 +126,6 @@ def read_dicom_json(objects: Sequence[Any]) -> Reading:
             refused.append(Refusal(f"object {number}", (problem,)))
     reading = _reading(found, places, (), left_out)
     return Reading(reading.records, (*refused, *reading.refused), reading.notes)
-
-
-def read_data_set(ds: Dataset) -> list[dict[str, Any]]:
-    """The values of each scheduled procedure step in a data set.
-
-    Returns
-    -------
-    list of dict
-        Keyword to plain value, those of requested procedure and patient with every step, as
-        :func:`~pylantir.worklist.item.make_item` takes them; empty without any step.
-    """
-    steps = ds[STEP_SEQUENCE_TAG].value if STEP_SEQUENCE_TAG in ds else []
-    root = Dataset()
-    for element in ds:
-        if element.tag != STEP_SEQUENCE_TAG:
-            root.add(element)
-    return _records(plain_values(root), [plain_values(step) for step in steps])
 
 
 def _split_steps(values: dict[str, Any]) -> list[dict[str, Any]]:
@@ -233,22 +213,6 @@ def _is_kept(tag: int) -> bool:
     """Whether an item can keep what has this tag."""
     keyword = keyword_for_tag(tag)
     return bool(keyword) and dictionary_VR(tag).split(" or ")[0] in _KEPT_VRS
-
-
-def _without_binary(ds: Dataset, left_out: set[str]) -> Dataset:
-    """The public attributes of a data set that an item can keep."""
-    kept = Dataset()
-    for element in ds:
-        if not element.keyword:
-            continue
-        if not _is_kept(element.tag):
-            left_out.add(element.keyword)
-        elif element.VR == "SQ":
-            items = [_without_binary(item, left_out) for item in element.value]
-            kept.add(DataElement(element.tag, "SQ", items))
-        else:
-            kept.add(element)
-    return kept
 
 
 def _plain_json(entry: Any, left_out: set[str]) -> dict[str, Any]:
@@ -348,14 +312,7 @@ def _keep_decimals(ds: Dataset, written: dict[str, Any]) -> None:
                 _keep_decimals(item, inner)
         elif element.VR == "DS" and not element.is_empty:
             parts = element.value if element.VM > 1 else [element.value]
-            entry["Value"] = [_number(str(part)) for part in parts]
-
-
-def _number(text: str) -> int | float | str:
-    number = float(text)
-    if text == str(number):
-        return number
-    return int(number) if number.is_integer() and text == str(int(number)) else text
+            entry["Value"] = [number_or_text(str(part)) for part in parts]
 
 
 def _data_set(item: WorklistItem) -> Dataset:

@@ -324,18 +324,27 @@ def _question_marks(part: str) -> re.Pattern[str]:
     return re.compile("".join("." if c == "?" else re.escape(c) for c in part), re.DOTALL)
 
 
-@lru_cache(maxsize=8192)
+_LONGEST_KEPT = 64
+"""Characters; a peer may ask for any number of names, and for long ones."""
+
+
 def fold_name(name: str) -> str:
     """A person name without case, accents and trailing delimiters, character by character.
 
     The result is as long as the composed name, so that ``?`` still stands for one character.
     """
+    return _fold_short(name) if len(name) <= _LONGEST_KEPT else _fold(name)
+
+
+def _fold(name: str) -> str:
     folded = "".join(map(_fold_character, unicodedata.normalize("NFC", name)))
     groups = (
         "^".join(part.strip() for part in g.split("^")).rstrip("^") for g in folded.split("=")
     )
     return "=".join(groups).rstrip("=")
 
+
+_fold_short = lru_cache(maxsize=8192)(_fold)
 
 _KANA_VOICING = ("\u3099", "\u309a")
 
