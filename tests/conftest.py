@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -98,14 +98,16 @@ else:
     _OWN_GROUP = 0
 
 
-def start_daemon(folder: Path, *words: str) -> DaemonProcess:
+def start_daemon(
+    folder: Path, *words: str, environ: Mapping[str, str] | None = None
+) -> DaemonProcess:
     """Start the daemon on a free port, in a folder of its own, without waiting for it."""
     log_path = folder / f"stderr-{time.monotonic_ns()}.log"
     with log_path.open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
             command("start", "--port", "0", *words),
             cwd=folder,
-            env=clean_environment(folder),
+            env={**clean_environment(folder), **(environ or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,

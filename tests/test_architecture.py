@@ -20,9 +20,12 @@ SRC = Path(__file__).parent.parent / "src"
 PACKAGE = SRC / "pylantir"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
+PARTS = set("daemon demo checks health metrics polling pulse rest service upkeep".split())
+"""Single files: what the daemon is made of."""
+
 RANKS = (
     {"cli", "__main__"},
-    {"daemon", "demo", "health", "polling", "rest", "upkeep"},
+    PARTS,
     {"api", "web"},
     {"dicom", "sync"},
     {"sources", "users"},
@@ -35,7 +38,7 @@ RANKS = (
 
 NEIGHBOURS = (
     {"cli", "__main__"},
-    {"daemon", "demo", "health", "polling", "rest", "upkeep"},
+    PARTS,
     {"clock", "logs", "errors", "tls"},
 )
 """Single files of one rank that may know each other; rooms of one rank may not."""

@@ -20,6 +20,8 @@ from pylantir.dicom.scanners import scanner_for
 from pylantir.dicom.scu import echo
 from pylantir.dicom.scu_association import Peer
 from pylantir.errors import DatabaseDamaged, PeerError, StartError
+from pylantir.pulse import Pulse
+from pylantir.service import ServiceManager
 from pylantir.sources.settings import zone_names
 from pylantir.upkeep import backup_folder, damaged_at_start, say_what_is_missing, upkeep
 from pylantir.worklist.backups import BackupFolder
@@ -29,16 +31,18 @@ from pylantir.worklist.journal import QueryJournal, journal_path
 from pylantir.worklist.schema import prepare
 from pylantir.worklist.steps import StepStore
 from pylantir.worklist.store import ItemStore
+from pylantir.worklist.watch import DatabaseWatch
 
 if TYPE_CHECKING:
     from pylantir.config.schema import Config
+    from pylantir.metrics import MetricsServer
 
 log = logging.getLogger(__name__)
 
 _WAKE_S = 0.5
 """On Windows a main thread that waits without end never sees Ctrl-C."""
 
-_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 
 
 class Part(Protocol):
@@ -175,9 +179,31 @@ class Daemon:
             worklist.journal,
         )
         care = upkeep(worklist.config, worklist.items, worklist.backups, worklist.clock.now)
-        self._parts: tuple[Part, ...] = (worklist.journal, self.ae, *care, *parts)
+        watch = next((part for part in care if isinstance(part, DatabaseWatch)), None)
+        self._manager = ServiceManager()
+        self.pulse = Pulse(worklist, lambda: self.own_peer, watch, self._manager)
+        self.metrics = self._make_metrics()
+        metrics = (self.metrics,) if self.metrics is not None else ()
+        self._parts: tuple[Part, ...] = (
+            worklist.journal,
+            self.ae,
+            *care,
+            *parts,
+            self.pulse,
+            *metrics,
+        )
         self._started: list[Part] = []
         self._stopping = threading.Event()
+
+    def _make_metrics(self) -> MetricsServer | None:
+        if not self.worklist.config.metrics.enabled:
+            return None
+        from pylantir.metrics import Answered, MetricsServer  # http.server, for few sites
+
+        answered = Answered()
+        self.ae.observe(answered.count)
+        settings = self.worklist.config.metrics
+        return MetricsServer(settings, self.worklist, answered, self.pulse.health)
 
     @property
     def peer(self) -> Peer:
@@ -188,7 +214,7 @@ class Daemon:
         calling = named[0] if named else config.ae_title
         called = scanner_for(config, calling).called_ae_titles
         return Peer(
-            host=_ANY_ADDRESS.get(host, host),
+            host=ANY_ADDRESS.get(host, host),
             port=port,
             called_ae_title=called[0] if called else config.ae_title,
             calling_ae_title=calling.strip(),
@@ -214,6 +240,8 @@ class Daemon:
                 part.start()
                 self._started.append(part)
             self._prove()
+            self.pulse.say()
+            self._manager.ready()
         except BaseException:
             self.stop()
             raise
@@ -265,6 +293,7 @@ class Daemon:
         does not hold up the others.
         """
         self._stopping.set()
+        self._manager.stopping()
         started, self._started = self._started, []
         try:
             with ThreadPoolExecutor(max(1, len(started)), "stop") as pool:

@@ -28,6 +28,7 @@ exit code in one table beside each door (``dicom/``, ``api/``, ``cli/``)::
     │   ├── SourceUnavailable   could not be reached or answered nonsense: try again
     │   └── SourceRefused       refused our credentials or rights: a person must act
     └── PeerError               the DICOM peer refused, aborted or did not answer
+        └── PeerRejected        it answered that it does not want the association
 
 The text of an error is for the person who caused it and may hold what they typed. The ordinary
 log uses :attr:`PylantirError.for_log`, which never does.
@@ -241,3 +242,7 @@ class PeerError(PylantirError):
     @property
     def for_log(self) -> str:
         return str(self)
+
+
+class PeerRejected(PeerError):
+    """The DICOM peer is there and rejected the association (A-ASSOCIATE-RJ)."""

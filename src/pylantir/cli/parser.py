@@ -13,6 +13,7 @@ from pylantir.cli import (
     audit,
     backups,
     exchange,
+    health,
     items,
     performed,
     rest,
@@ -78,6 +79,7 @@ _COMMANDS: tuple[tuple[str, str, Configure, Run], ...] = (
         watching.run_explain,
     ),
     ("watch", "see what happens just now", watching.configure_watch, watching.run_watch),
+    ("health", "how the server is doing", health.configure, health.run),
     ("init", "write a commented starting point", settings.configure_init, settings.run_init),
     (
         "check-config",

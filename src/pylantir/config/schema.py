@@ -157,6 +157,16 @@ class BackupSettings(Model):
     )
 
 
+class MetricsSettings(Model):
+    """Numbers for Prometheus, and the health of the server, over HTTP."""
+
+    enabled: Flag = Field(False, description="true serves them")
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: Annotated[int, Field(ge=0, le=65535, strict=True)] = Field(
+        9464, description="port; 0 takes any free one"
+    )
+
+
 class Config(Model):
     """Everything that may be configured."""
 
@@ -210,6 +220,7 @@ class Config(Model):
     backups: BackupSettings = Field(
         BackupSettings(), description="backups of the worklist database"
     )
+    metrics: MetricsSettings = Field(MetricsSettings(), description="numbers for Prometheus")
     log: LogSettings = Field(LogSettings(), description="the log file")
     audit: AuditSettings = Field(AuditSettings(), description="the audit trail")
     db_update_interval: Seconds | None = Field(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pydicom import config as pydicom_config
@@ -16,6 +17,7 @@ from pynetdicom import AE, _config, evt
 
 from pylantir.audit.trail import AuditTrail
 from pylantir.clock import SiteClock
+from pylantir.dicom import answers
 from pylantir.dicom.access import CALLED_NOT_RECOGNISED, Access, Decision, withhold
 from pylantir.dicom.audited import DicomAudit
 from pylantir.dicom.implementation import CLASS_UID, version_name
@@ -40,6 +42,8 @@ log = logging.getLogger(__name__)
 
 _ABORT_S = 1.0
 """How long a stop waits for peers to take their A-ABORT."""
+
+_PENDING = (answers.PENDING, answers.PENDING_UNSUPPORTED)
 
 
 class ApplicationEntity:
@@ -114,6 +118,18 @@ class ApplicationEntity:
         if self._server is not None:
             hang_up(self._server, _ABORT_S)
         self._server = None
+
+    def observe(self, answered: Callable[[int, int], None]) -> None:
+        """Tell somebody the command field and the status of each final answer; before a start."""
+
+        def tell(event: Event) -> None:
+            command = event.message.command_set
+            status = command.get("Status")
+            own = event.assoc.requestor.ae_title.strip() == self.access.own_ae_title
+            if status is not None and status not in _PENDING and not own:
+                answered(int(command.CommandField), int(status))
+
+        self._handlers.append((evt.EVT_DIMSE_SENT, tell))
 
     def _make_ae(self) -> AE:
         ae = AE(ae_title=self._config.ae_title)

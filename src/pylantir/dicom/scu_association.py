@@ -17,7 +17,7 @@ from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ
 from pynetdicom.presentation import build_context
 from pynetdicom.transport import AssociationSocket
 
-from pylantir.errors import ConfigProblem, ConfigurationError, PeerError
+from pylantir.errors import ConfigProblem, ConfigurationError, PeerError, PeerRejected
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,7 @@ class RequestedAssociation:
         if not self._witness.connected:
             return self._not_connected()
         if self._witness.rejection is not None:
-            return PeerError(_rejection_words(self.peer, self._witness.rejection))
+            return PeerRejected(_rejection_words(self.peer, self._witness.rejection))
         if self.association.rejected_contexts:
             refused = ", ".join(
                 f"{UID(str(c.abstract_syntax)).name}: {_CONTEXT_RESULTS.get(c.result or 0, '')}"
