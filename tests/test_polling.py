@@ -225,3 +225,16 @@ def test_no_value_of_a_record_is_logged(
         poller(database, source).round()
     assert "Secretname" not in caplog.text
     assert "bad" not in caplog.text
+
+
+def test_what_a_source_itself_says_is_shown_to_people_and_not_logged(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = BookableSource()
+    source.error = SourceUnavailable("it answered HTTP 400", quoted="record DOE^JANE")
+    poller(database, source).round()
+
+    assert "it answered HTTP 400; its own words: pylantir sources" in caplog.text
+    assert "DOE" not in caplog.text
+    (state,) = SourceStore(database).states()
+    assert state.last_error == "it answered HTTP 400: record DOE^JANE"

@@ -213,7 +213,24 @@ class DatabaseDamaged(DatabaseIncompatible):
 
 
 class SourceError(PylantirError):
-    """A source of bookings failed; the worklist keeps what it has."""
+    """A source of bookings failed; the worklist keeps what it has.
+
+    Parameters
+    ----------
+    message : str
+        What happened, in our words and without any value of a record.
+    quoted : str
+        What the source itself said about it. It may name a person: shown to people, never logged.
+    """
+
+    def __init__(self, message: str, *, quoted: str = "") -> None:
+        super().__init__(f"{message}: {quoted}" if quoted else message)
+        self._message = message
+        self._is_quoting = bool(quoted)
+
+    @property
+    def for_log(self) -> str:
+        return self._message + ("; its own words: pylantir sources" if self._is_quoting else "")
 
 
 class SourceUnavailable(SourceError):
@@ -221,14 +238,14 @@ class SourceUnavailable(SourceError):
 
     Parameters
     ----------
-    message : str
-        What happened.
+    message, quoted : str
+        See :class:`SourceError`.
     retry_after_s : float
         Seconds that the source itself asked us to wait; 0 when it did not.
     """
 
-    def __init__(self, message: str, *, retry_after_s: float = 0.0) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, quoted: str = "", retry_after_s: float = 0.0) -> None:
+        super().__init__(message, quoted=quoted)
         self.retry_after_s = retry_after_s
 
 

@@ -151,7 +151,7 @@ class SourcePoller:
         except (SourceError, ConfigurationError, StoreError) as error:
             return self._failed(error)
         except PylantirError as error:
-            return self._failed(SourceUnavailable(str(error)))
+            return self._failed(SourceUnavailable(error.for_log, quoted=str(error)))
         except Exception as error:  # a door: a source's defect must not end its thread
             log.debug("cause", exc_info=True)
             return self._failed(_defect(error))
@@ -192,10 +192,10 @@ class SourcePoller:
             self._source.write_back([each.report for each in waiting])
         except Exception as error:  # a door: bookings go on arriving when reports cannot leave
             log.debug("cause", exc_info=True)
-            why = str(error if isinstance(error, SourceError) else _defect(error))
-            box.note_failed(waiting, why, now)
+            why = error if isinstance(error, SourceError) else _defect(error)
+            box.note_failed(waiting, str(why), now)
             if waiting[0].attempts == 0:
-                log.warning("source %s: reports not taken: %s", self._entry.name, why)
+                log.warning("source %s: reports not taken: %s", self._entry.name, why.for_log)
             return
         box.note_sent(waiting, now)
         log.info("source %s: %d reports of performed steps sent", self._entry.name, len(waiting))
@@ -205,7 +205,7 @@ class SourcePoller:
         pause = _pause(self._entry.sync_interval, self._failures, error)
         self._remember(error, pause)
         level = logging.WARNING if self._failures == 1 else logging.DEBUG
-        log.log(level, "source %s: %s", self._entry.name, _for_log(error))
+        log.log(level, "source %s: %s", self._entry.name, error.for_log)
         return pause
 
     def _remember(self, error: PylantirError, pause: float) -> None:
@@ -221,11 +221,6 @@ class SourcePoller:
 def _defect(error: Exception) -> SourceUnavailable:
     """What people hear of a source's own mistake, whose words may tell values of records."""
     return SourceUnavailable(f"defect: {type(error).__name__}")
-
-
-def _for_log(error: PylantirError) -> str:
-    """Sources say in their own words what failed, without values of records."""
-    return str(error) if isinstance(error, SourceError) else error.for_log
 
 
 def _pause(interval_s: float, failures: int, error: PylantirError) -> float:

@@ -140,7 +140,7 @@ class CalpendoClient:
         if not isinstance(biskits, list) or not all(isinstance(b, dict) for b in biskits):
             said = self._words(answer.get("error")) if isinstance(answer, dict) else ""
             raise SourceUnavailable(
-                f"Calpendo answered the query with something else than bookings{said}"
+                "Calpendo answered the query with something else than bookings", quoted=said
             )
         return biskits
 
@@ -275,7 +275,7 @@ class CalpendoClient:
             raise SourceUnavailable(f"Calpendo answered HTTP {code}; check base_url and api_path")
 
     def _words(self, said: Any) -> str:
-        return f": {said[:200].replace(self._secret, '***')}" if isinstance(said, str) else ""
+        return said[:200].replace(self._secret, "***") if isinstance(said, str) else ""
 
 
 def _body(response: requests.Response) -> bytes:

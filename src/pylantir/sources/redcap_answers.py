@@ -136,27 +136,31 @@ def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return names
 
 
+_HINTS = {
+    404: "check REDCAP_API_URL, it must end with /api/",
+    407: "the proxy wants a password",
+}
+
+
 def _refuse(code: int, words: str, wait_s: float = 0.0) -> None:
     """Raise what a status other than 200 means, in REDCap's words where it has any."""
     if _MEMORY in words:
-        raise TooMuch(f"REDCap answered HTTP {code}: {words}")
+        raise TooMuch(f"REDCap answered HTTP {code}", quoted=words)
     if code in (401, 403):
         if words:
-            raise NotAllowed(f"REDCap refused (HTTP {code}): {words}")
+            raise NotAllowed(f"REDCap refused (HTTP {code})", quoted=words)
         raise SourceRefused(
             f"REDCap refused with a page (HTTP {code}): perhaps a firewall, or this address is "
             "banned for asking too often; ask the REDCap administrator"
         )
     if code in (400, 501) and words:
-        raise NotUnderstood(f"REDCap answered HTTP {code}: {words}")
-    if code == 404:
-        words = words or "check REDCAP_API_URL, it must end with /api/"
-    if code == 407:
-        words = words or "the proxy wants a password"
-    message = f"REDCap answered HTTP {code}" + (f": {words}" if words else "")
+        raise NotUnderstood(f"REDCap answered HTTP {code}", quoted=words)
+    message = f"REDCap answered HTTP {code}"
+    if not words and code in _HINTS:
+        message += f": {_HINTS[code]}"
     if code in _PASSING:
-        raise Passing(message, retry_after_s=wait_s)
-    raise SourceUnavailable(message, retry_after_s=wait_s)
+        raise Passing(message, quoted=words, retry_after_s=wait_s)
+    raise SourceUnavailable(message, quoted=words, retry_after_s=wait_s)
 
 
 def error_text(body: bytes, scrub: Callable[[str], str]) -> str:

@@ -331,7 +331,7 @@ class RedcapClient:
         except (RedcapError, OSError, AssertionError, ValueError) as error:
             # requests says with a plain OSError that a file of certificates is not there
             raise SourceUnavailable(
-                f"REDCap cannot be asked: {self.scrubbed(str(error))[:200]}"
+                "REDCap cannot be asked", quoted=self.scrubbed(str(error))[:200]
             ) from None
 
     def _check(self, response: requests.Response, *_: Any, **__: Any) -> Answer:
