@@ -64,7 +64,9 @@ def test_a_missing_data_code_is_no_date(site: Site) -> None:
     assert report.rejected == ()
 
 
-def test_a_person_without_a_guardian_is_marked(site: Site) -> None:
+@pytest.mark.parametrize("said", ["1", "true", "True"])
+def test_a_person_without_a_guardian_is_marked(site: Site, said: str) -> None:
+    site.project.put("2", {"neuro_pcp": said}, RowKey("baseline_arm_1"))
     key = scan_key(site.project, session=1)
     site.project.put("2", {"mri_date": "2026-03-05", "mri_time": "11:00"}, key)
     site.sync()

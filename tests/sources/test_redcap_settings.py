@@ -111,7 +111,7 @@ def test_a_setting_that_the_project_does_not_know_is_said_and_empties_nothing(
     assert site.items() == before
 
 
-@pytest.mark.parametrize("field", ["study_id", "family_id", "demo_sex"])
+@pytest.mark.parametrize("field", ["study_id", "family_id", "demo_sex", "neuro_pcp"])
 @pytest.mark.parametrize("how", ["removed", "renamed"])
 def test_a_field_that_vanishes_from_the_project_changes_no_identity(
     site: Site, field: str, how: str

@@ -148,6 +148,13 @@ def test_a_booking_far_ahead_comes_when_its_day_comes_near(site: Site) -> None:
     assert FIRST in site.scheduled()
 
 
+def test_what_scanners_may_see_ahead_is_fetched_ahead(site: Site) -> None:
+    site.config["mwl_days_ahead"] = 60
+    site.project.put("1", {"mri_date": "2026-04-10"}, SCAN)
+    site.sync()
+    assert FIRST in site.scheduled()
+
+
 def test_a_record_that_is_deleted_and_entered_again_stays_one_item(site: Site) -> None:
     site.sync()
     uid = site.items()["3/t1_arm_1/mri/1"].study_instance_uid
