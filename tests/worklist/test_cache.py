@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from tests.bookable import NOW
 
-from pylantir.worklist import cache, finder
+from pylantir.worklist import finder
+from pylantir.worklist.cache import ItemCache
 from pylantir.worklist.database import Database
 from pylantir.worklist.item import change_item, make_item
 from pylantir.worklist.query import WorklistQuery
@@ -69,7 +70,19 @@ def test_what_another_process_changes_is_seen_at_once(store: ItemStore) -> None:
 def test_more_items_than_are_kept_are_all_answered(
     store: ItemStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache, "MAX_ITEMS", 3)
+    monkeypatch.setattr(store._finder, "_cache", ItemCache(limit=3))
     monkeypatch.setattr(finder, "_BEGINNING", 2)
     monkeypatch.setattr(finder, "_PART", 2)
     assert names(store) == names(store) == [f"Doe^{number}" for number in range(5)]
+
+
+def test_a_cache_keeps_no_more_than_its_limit(store: ItemStore) -> None:
+    items = store.find(WorklistQuery())
+    places = [(item.item_id or 0, item.version) for item in items]
+    small = ItemCache(limit=3)
+    small.keep(items[:2])
+    assert len(small.known(places)) == 2
+    small.keep(items[2:4])
+    assert set(small.known(places).values()) == set(items[2:4])
+    small.keep(items)
+    assert len(small.known(places)) <= 3

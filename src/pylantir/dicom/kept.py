@@ -124,10 +124,11 @@ class _AnswersAlike:
             return
         answers: list[bytes] = []
         for items in store.parts(query):
-            part = [self._answer(item) for item in items]
-            if len(answers) <= _MAX_ANSWERS_ALIKE:
-                answers += part
-            yield part
+            for some in (items[:1], items[1:]) if not answers else (items,):
+                part = [self._answer(item) for item in some]
+                if len(answers) <= _MAX_ANSWERS_ALIKE:
+                    answers += part
+                yield part
         if len(answers) <= _MAX_ANSWERS_ALIKE and revision == store.settled():
             self._keep(revision, query, answers)
 

@@ -14,9 +14,16 @@ Place = tuple[int, int]
 
 
 class ItemCache:
-    """Items by their number and version."""
+    """Items by their number and version.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    limit : int
+        How many are kept at most.
+    """
+
+    def __init__(self, limit: int = MAX_ITEMS) -> None:
+        self.limit = limit
         self._items: dict[int, WorklistItem] = {}
 
     def known(self, places: Iterable[Place]) -> dict[int, WorklistItem]:
@@ -30,6 +37,7 @@ class ItemCache:
 
     def keep(self, items: Sequence[WorklistItem]) -> None:
         """Keep items that were read from the database."""
-        if len(self._items) + len(items) > MAX_ITEMS:
+        if len(self._items) + len(items) > self.limit:
             self._items = {}  # another thread may still look at the old one: it stays whole
-        self._items.update((item.item_id, item) for item in items if item.item_id is not None)
+        if len(items) <= self.limit:
+            self._items.update((i.item_id, i) for i in items if i.item_id is not None)

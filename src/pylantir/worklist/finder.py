@@ -9,12 +9,14 @@ meanwhile is seen as it was or as it is now, never as it was before the question
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
-from sqlalchemy import Connection, Executable, and_, select
+from sqlalchemy import Connection, Executable, and_, bindparam, select
 
 from pylantir.worklist import narrow
-from pylantir.worklist.cache import MAX_ITEMS, ItemCache, Place
+from pylantir.worklist.cache import ItemCache, Place
 from pylantir.worklist.database import Database
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.lookup import SERVED, by_start
@@ -28,8 +30,12 @@ _BEGINNING = 32
 _PART = 500
 """Row numbers in one statement; SQLite allows 32 766 since 2020, older ones 999."""
 
+_MAX_SEARCHES = 128
+
 _table = worklist_items
 _places = select(_table.c.id, _table.c.version)
+
+_numbered = select(*COLUMNS).where(SERVED, _table.c.id.in_(bindparam("numbers", expanding=True)))
 
 _SERVED_IN_ORDER = and_(_table.c.version + 0 > 0, _table.c.rejected_reason.is_(None))
 """As SERVED, said so that nobody takes the index on ``version`` for it and then sorts all rows."""
@@ -48,6 +54,7 @@ class Finder:
         self._database = database
         self._cache = ItemCache()
         self._reopened = database.reopened
+        self._search = lru_cache(maxsize=_MAX_SEARCHES)(_Search.of)
 
     def parts(self, query: WorklistQuery) -> Iterator[list[WorklistItem]]:
         """The items that match, sorted by scheduled start; limit and offset are not looked at.
@@ -59,47 +66,64 @@ class Finder:
         StoreError
             The database cannot be read.
         """
-        if self._reopened != self._database.reopened:
-            self._cache = ItemCache()  # a restored database may count versions from before
-            self._reopened = self._database.reopened
-        matches = query.matcher()
-        conditions = narrow.conditions(query)
-        soon = _places.where(_SERVED_IN_ORDER, *conditions).order_by(*by_start).limit(_BEGINNING)
+        search, cache = self._search(query), self._present_cache()
         with self._database.read() as connection:
-            beginning = _found(connection, soon)
-            items = self._complete(connection, beginning, keep=True)
-        yield list(filter(matches, items))
+            beginning = _found(connection, search.beginning)
+            items = _complete(connection, beginning, cache)
+        yield list(filter(search.matches, items))
         if len(beginning) < _BEGINNING:
             return
         with self._database.read() as connection:
-            every = _found(connection, _places.where(SERVED, *conditions).order_by(*by_start))
+            every = _found(connection, search.every)
+        if len(every) > cache.limit:
+            cache = ItemCache(limit=0)
         given = {number for number, _ in beginning}
         rest = [place for place in every if place[0] not in given]
         for start in range(0, len(rest), _PART):
-            items = self._read(rest[start : start + _PART], keep=len(every) <= MAX_ITEMS)
-            yield list(filter(matches, items))
+            items = self._read(rest[start : start + _PART], cache)
+            yield list(filter(search.matches, items))
 
-    def _read(self, places: Sequence[Place], *, keep: bool) -> list[WorklistItem]:
-        known = self._cache.known(places)
+    def _present_cache(self) -> ItemCache:
+        if self._reopened != self._database.reopened:
+            self._cache = ItemCache()  # a restored database may count versions from before
+            self._reopened = self._database.reopened
+        return self._cache
+
+    def _read(self, places: Sequence[Place], cache: ItemCache) -> list[WorklistItem]:
+        known = cache.known(places)
         if len(known) == len(places):
             return list(known.values())
         with self._database.read() as connection:
-            return self._complete(connection, places, keep=keep)
+            return _complete(connection, places, cache)
 
-    def _complete(
-        self, connection: Connection, places: Sequence[Place], *, keep: bool
-    ) -> list[WorklistItem]:
-        """The items of some rows, in their order; only unknown ones are read."""
-        items = self._cache.known(places)
-        missing = [number for number, _ in places if number not in items]
-        if missing:
-            statement = select(*COLUMNS).where(SERVED, _table.c.id.in_(missing))
-            fresh = list(map(item_of, connection.execute(statement)))
-            if keep:
-                self._cache.keep(fresh)
-            items |= {item.item_id: item for item in fresh if item.item_id is not None}
-        return [items[number] for number, _ in places if number in items]
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """How a query is answered; putting SQL into words takes longer than having it done."""
+
+    beginning: Executable
+    every: Executable
+    matches: Callable[[WorklistItem], bool]
+
+    @classmethod
+    def of(cls, query: WorklistQuery) -> _Search:
+        narrowed = _places.where(*narrow.conditions(query)).order_by(*by_start)
+        beginning = narrowed.where(_SERVED_IN_ORDER).limit(_BEGINNING)
+        return cls(beginning, narrowed.where(SERVED), query.matcher())
 
 
 def _found(connection: Connection, statement: Executable) -> list[Place]:
     return [(row[0], row[1]) for row in connection.execute(statement)]
+
+
+def _complete(
+    connection: Connection, places: Sequence[Place], cache: ItemCache
+) -> list[WorklistItem]:
+    """The items of some rows, in their order; only unknown ones are read."""
+    items = cache.known(places)
+    missing = [number for number, _ in places if number not in items]
+    if missing:
+        fresh = list(map(item_of, connection.execute(_numbered, {"numbers": missing})))
+        cache.keep(fresh)
+        items |= {item.item_id: item for item in fresh if item.item_id is not None}
+    return [items[number] for number, _ in places if number in items]

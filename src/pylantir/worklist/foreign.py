@@ -19,6 +19,7 @@ from pylantir.worklist.values import uid
 
 _table = worklist_items
 _unchecked = or_(_table.c.version.is_(None), _table.c.version < 0)
+_first_unchecked = select(_table.c.id).where(_unchecked).limit(1)
 
 SCANNER_OWNS = frozenset({ItemStatus.IN_PROGRESS, ItemStatus.COMPLETED, ItemStatus.DISCONTINUED})
 """Statuses that no source and no other program takes back."""
@@ -55,7 +56,7 @@ class Admission:
 
 def any_unchecked(connection: Connection) -> bool:
     """Whether some row waits to be checked."""
-    return connection.execute(select(_table.c.id).where(_unchecked).limit(1)).first() is not None
+    return connection.execute(_first_unchecked).first() is not None
 
 
 def admit_rows(connection: Connection, admission: Admission, version: int) -> tuple[int, int]:
