@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from benchmarks import requests
+from benchmarks import requests, sync
 from benchmarks.answers import WrongAnswer, check_answer, elements
 from benchmarks.bookings import make_bookings
 from benchmarks.measures import MEASURES
@@ -111,3 +111,11 @@ def test_one_command_prints_the_table(tmp_path: Path) -> None:
     assert written.startswith("before\n")
     assert written.endswith("after\n")
     assert {row["bookings"] for row in json.loads(samples.read_text())} == {10}
+
+
+@linux
+def test_an_unchanged_project_is_synced_without_writing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sync.main(["--records", "10"]) == 0
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[1] for row in rows] == list(sync.ROUNDS)
+    assert [row[3] for row in rows] == ["20", "0", "0"]
