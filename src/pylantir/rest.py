@@ -14,11 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pylantir.api.oidc import Issuer
 from pylantir.api.server import ApiServer
 from pylantir.api.services import Check, Services
 from pylantir.dicom.scu import echo
 from pylantir.errors import NotFound, PeerError, StoreError
 from pylantir.polling import SourcePoller, pollers
+from pylantir.users.account import Principal
 from pylantir.users.signin import Lives, SignIn
 from pylantir.users.store import UserStore, open_users, users_location
 from pylantir.users.tokens import Tokens, signing_key
@@ -126,10 +128,21 @@ class RestApi:
             journal=worklist.journal,
             users=users,
             sign_in=sign_in,
-            identify=sign_in.principal,
+            identify=self._identify(sign_in),
             checks=self._checks,
             request_sync=self._request_sync,
         )
+
+    def _identify(self, sign_in: SignIn) -> Callable[[str], Principal]:
+        settings = self._config.api.oidc
+        if settings is None:
+            return sign_in.principal
+        issuer = Issuer(settings)
+
+        def identify(token: str) -> Principal:
+            return issuer.identify(token) if issuer.issued(token) else sign_in.principal(token)
+
+        return identify
 
     def _request_sync(self, name: str) -> None:
         poller = self._running.get(name)

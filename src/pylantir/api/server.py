@@ -17,7 +17,7 @@ from pylantir.api.services import Services
 from pylantir.errors import StartError
 
 if TYPE_CHECKING:
-    from pylantir.config.schema import ApiSettings
+    from pylantir.config.api import ApiSettings
 
 MAX_CONNECTIONS = 200
 _MAX_HEAD_BYTES = 16 * 1024

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from pylantir.config.api import ApiSettings
 from pylantir.config.security import AccessRule, AuditSettings
 from pylantir.config.values import (
     AETitle,
@@ -15,7 +16,6 @@ from pylantir.config.values import (
     DatabasePath,
     Days,
     Flag,
-    Minutes,
     Model,
     Seconds,
     Status,
@@ -91,40 +91,6 @@ class DataSource(Model):
     daily_window: DailyWindow | None = Field(
         None, description="calpendo: part of each day; wins over window_mode"
     )
-
-
-class ApiSettings(Model):
-    """The REST API."""
-
-    host: str = Field("127.0.0.1", description="address to listen on")
-    port: Annotated[int, Field(ge=0, le=65535, strict=True)] = Field(8000, description="port")
-    cors_allowed_origins: tuple[str, ...] = Field((), description="origins of browser clients")
-    cors_allow_credentials: Flag = Field(False, description="allow credentials in CORS requests")
-    cors_allow_methods: tuple[str, ...] = Field(
-        ("GET", "POST", "PUT", "DELETE", "OPTIONS"), description="methods in CORS requests"
-    )
-    cors_allow_headers: tuple[str, ...] = Field(("*",), description="headers in CORS requests")
-    behind_proxy: Flag = Field(
-        False, description="a reverse proxy does TLS: any address may be listened on without it"
-    )
-    trusted_proxies: tuple[str, ...] = Field(
-        ("127.0.0.1", "::1"), description="proxies whose word on the client's address counts"
-    )
-    tls_certificate: str | None = Field(None, description="certificate chain, PEM file")
-    tls_key: str | None = Field(None, description="its private key, PEM file")
-    access_token_expire_minutes: Minutes = Field(30, description="life of an access token")
-    access_token_max_minutes: Minutes = Field(
-        120, description="longest life that a client may ask for"
-    )
-    session_max_minutes: Minutes = Field(
-        720, description="after that a token cannot be renewed without a password"
-    )
-
-    @model_validator(mode="after")
-    def _certificate_has_a_key(self) -> ApiSettings:
-        if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ValueError("expected tls_certificate and tls_key together")
-        return self
 
 
 class LogSettings(Model):

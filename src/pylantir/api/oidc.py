@@ -1,0 +1,181 @@
+"""Tokens of the site's own issuer, such as Keycloak (OpenID Connect, RFC 9068).
+
+Its public keys are fetched when they are needed and kept for a while. Only signatures with a key
+pair are taken, so that nobody signs with what is public. Roles come from one configured claim.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import jwt
+import requests
+
+from pylantir.errors import NotAllowed, SignInFailed
+from pylantir.users.account import Principal
+from pylantir.users.roles import Role
+
+if TYPE_CHECKING:
+    from pylantir.config.api import OidcSettings
+
+log = logging.getLogger(__name__)
+
+ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
+KEPT_S = 600.0
+"""How long keys are used before they are fetched again."""
+
+USED_AT_MOST_S = 24 * 3600.0
+"""How long they are used while the issuer cannot be reached."""
+
+PAUSE_S = 10.0
+"""A key that nobody knows, or an outage, asks the issuer no more often than this."""
+
+_TIMEOUT_S = (3.0, 4.0)
+_MAX_BYTES = 256 * 1024
+_LEEWAY_S = 30
+_DISCOVERY = "/.well-known/openid-configuration"
+_NOT_FOR_ACCESS = ("ID", "Refresh", "Offline")
+
+
+class Issuer:
+    """Tells who a token of the issuer belongs to.
+
+    Parameters
+    ----------
+    settings : OidcSettings
+        Whose tokens are taken, for whom, and where their roles are.
+    clock : callable
+        Seconds that never go backwards.
+    """
+
+    def __init__(self, settings: OidcSettings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched: float | None = None
+        self._tried: float | None = None
+        self._fetching = threading.Lock()
+        self._is_failing = False
+
+    def issued(self, token: str) -> bool:
+        """Whether a token says that it is the issuer's; nothing is believed yet."""
+        try:
+            unverified = jwt.decode(token, options={"verify_signature": False})
+        except jwt.PyJWTError:
+            return False
+        return bool(unverified.get("iss") == self._settings.issuer)
+
+    def identify(self, token: str) -> Principal:
+        """Who a token belongs to, and what they may do.
+
+        Raises
+        ------
+        SignInFailed
+            Not valid, or the issuer's keys cannot be had.
+        NotAllowed
+            Valid, but without any of our roles.
+        """
+        claims = self._claims(token)
+        username = str(claims.get(self._settings.username_claim) or claims["sub"])[:50]
+        role = self._role(claims)
+        if role is None:
+            raise NotAllowed(
+                f"this account has none of the roles that {self._settings.roles_claim} may give"
+            )
+        return Principal(username, role)
+
+    def _claims(self, token: str) -> Mapping[str, Any]:
+        try:
+            header = jwt.get_unverified_header(token)
+            if header.get("alg") not in ALGORITHMS:
+                raise SignInFailed("this token is not signed in a way that is taken here")
+            claims = jwt.decode(
+                token,
+                self._key(str(header.get("kid", ""))),
+                algorithms=ALGORITHMS,
+                audience=self._settings.audience,
+                issuer=self._settings.issuer,
+                leeway=_LEEWAY_S,
+                options={"require": ["exp", "iat", "iss", "aud", "sub"]},
+            )
+        except jwt.PyJWTError as error:
+            raise SignInFailed("this token is not valid") from error
+        if claims.get("typ") in _NOT_FOR_ACCESS:
+            raise SignInFailed("this is no access token")
+        return claims
+
+    def _role(self, claims: Mapping[str, Any]) -> Role | None:
+        found: Any = claims
+        for part in self._settings.roles_claim.split("."):
+            found = found.get(part) if isinstance(found, Mapping) else None
+        named = [found] if isinstance(found, str) else found if isinstance(found, list) else []
+        names = self._settings.role_names
+        return next((role for role in (Role.ADMIN, Role.WRITE, Role.READ)
+                     if getattr(names, role) in named), None)  # fmt: skip
+
+    def _key(self, kid: str) -> jwt.PyJWK:
+        with self._fetching:
+            now = self._clock()
+            known = kid in self._keys
+            if not known or self._fetched is None or now - self._fetched > KEPT_S:
+                self._fetch(now)
+            if self._fetched is None or now - self._fetched > USED_AT_MOST_S:
+                raise SignInFailed("the issuer cannot be reached, so its tokens cannot be checked")
+            if kid not in self._keys:
+                raise SignInFailed("this token is not valid")
+            return self._keys[kid]
+
+    def _fetch(self, now: float) -> None:
+        if self._tried is not None and now - self._tried < PAUSE_S:
+            return
+        self._tried = now
+        try:
+            keys = _usable(_json_at(self._jwks_uri()))
+        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+            if not self._is_failing:
+                log.warning("OpenID Connect: no keys from the issuer: %s", type(error).__name__)
+            self._is_failing = True
+            return
+        if self._is_failing:
+            log.info("OpenID Connect: the issuer answers again")
+        self._keys, self._fetched, self._is_failing = keys, now, False
+
+    def _jwks_uri(self) -> str:
+        configured: str | None = self._settings.jwks_uri
+        if configured:
+            return configured
+        found = _json_at(self._settings.issuer.rstrip("/") + _DISCOVERY)
+        if found["issuer"] != self._settings.issuer:
+            raise ValueError("the issuer calls itself by another name")
+        return str(found["jwks_uri"])
+
+
+def _json_at(address: str) -> Any:
+    """A small JSON document: no redirect, nothing of ours sent along, no more than it should be."""
+    with requests.Session() as session:
+        session.auth = lambda request: request  # nor what a .netrc has for that host
+        answer = session.get(address, timeout=_TIMEOUT_S, allow_redirects=False, stream=True)
+        if answer.status_code != 200:
+            raise ValueError(f"status {answer.status_code}")
+        body = answer.raw.read(_MAX_BYTES + 1, decode_content=True)
+        if len(body) > _MAX_BYTES:
+            raise ValueError("too large")
+        return json.loads(body)
+
+
+def _usable(document: Any) -> dict[str, jwt.PyJWK]:
+    """The keys of a key set (RFC 7517) that check signatures and are no secrets."""
+    found: dict[str, jwt.PyJWK] = {}
+    for each in document["keys"]:
+        if each.get("use", "sig") != "sig" or each.get("kty") not in ("RSA", "EC", "OKP"):
+            continue
+        try:
+            found[str(each.get("kid", ""))] = jwt.PyJWK(each)
+        except jwt.PyJWTError:
+            continue  # of a kind that this release does not know; the others are good
+    return found
