@@ -377,6 +377,17 @@ def test_items_of_other_sources_are_left_alone(site: Site) -> None:
     assert [item.data_source for item in site.all()] == ["other"]
 
 
+def test_one_person_who_is_booked_in_two_sources_is_two_items(site: Site) -> None:
+    other = BookableSource()
+    other.records = site.source.records = [booking("1")]
+    Synchronizer("other", other, site.database, site.clock).run_once()
+    site.sync.run_once()
+    first, second = site.all()
+    assert {first.data_source, second.data_source} == {"book", "other"}
+    assert first.patient_id == second.patient_id
+    assert first.study_instance_uid != second.study_instance_uid
+
+
 def test_a_round_that_is_stopped_half_way_applies_nothing(site: Site) -> None:
     site.source.records = [booking("1")]
     site.sync.stopping.set()

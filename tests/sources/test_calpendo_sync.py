@@ -40,6 +40,16 @@ def test_bookings_appear_once_and_an_unchanged_round_writes_nothing(site: Site) 
     assert site.items() == before
 
 
+@pytest.mark.parametrize("protocol", ["BRAIN_3T", {"792": "BRAIN_3T", "mapping": "GEHC"}, None])
+def test_a_protocol_of_any_form_in_the_configuration_costs_no_booking(
+    site: Site, protocol: Any
+) -> None:
+    site.entry = {"protocol": protocol, "site": "792"}
+    site.book("SUB001_A_B", at(9))
+    site.sync()
+    assert site.scheduled() == ["SUB001"]
+
+
 def test_two_bookings_of_one_person_on_one_day_are_two_items(site: Site) -> None:
     first, second = site.book("SUB001_A_B", at(9)), site.book("SUB001_A_B", at(15))
     site.sync()
