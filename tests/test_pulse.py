@@ -150,3 +150,12 @@ def test_an_alarm_is_logged_once_and_its_end(
     assert len(said) == 2
     assert said[0].startswith("health is critical: dicom: nothing listens on")
     assert said[1] == "health is no longer critical"
+
+
+def test_an_audit_trail_that_cannot_be_written_is_told(daemon: Daemon) -> None:
+    pulse = pulse_of(daemon, Manager())
+    assert states(pulse)["audit"] is State.OK
+    daemon.worklist.audit.problem = "the disk is full"
+
+    (check,) = [check for check in pulse.health().checks if check.name == "audit"]
+    assert (check.state, check.message) == (State.WARNING, "the disk is full")

@@ -20,8 +20,9 @@ from pylantir.worklist.backups import BackupFolder
 from pylantir.worklist.sources import SourceState
 
 if TYPE_CHECKING:
+    from pylantir.audit.trail import AuditTrail
     from pylantir.config.schema import Config, DataSource
-    from pylantir.dicom.scu_association import Peer
+    from pylantir.dicom.peer import Peer
 
 LITTLE_ROOM_BYTES = 500_000_000
 NO_ROOM_BYTES = 50_000_000
@@ -62,6 +63,15 @@ def check_disk(path: Path) -> Check:
     if free < NO_ROOM_BYTES:
         return Check("disk", State.CRITICAL, words)
     return Check("disk", State.WARNING if free < LITTLE_ROOM_BYTES else State.OK, words)
+
+
+def check_audit(trail: AuditTrail) -> Check:
+    """Whether the audit trail is written, and sent where it should go."""
+    if not trail.is_kept:
+        return Check("audit", State.OK, "no trail is kept")
+    sent = trail.forwarder.problem if trail.forwarder is not None else ""
+    words = "; ".join(filter(None, [trail.problem, f"syslog {sent}" if sent else ""]))
+    return Check("audit", State.WARNING if words else State.OK, words or "is written")
 
 
 def check_backups(

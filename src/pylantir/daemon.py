@@ -16,9 +16,9 @@ from pylantir.audit.opening import open_trail
 from pylantir.audit.trail import AuditTrail
 from pylantir.clock import SiteClock, zone_data_version, zone_warnings
 from pylantir.dicom.ae import ApplicationEntity
+from pylantir.dicom.peer import Peer
 from pylantir.dicom.scanners import scanner_for
 from pylantir.dicom.scu import echo
-from pylantir.dicom.scu_association import Peer
 from pylantir.errors import DatabaseDamaged, PeerError, StartError
 from pylantir.pulse import Pulse
 from pylantir.service import ServiceManager

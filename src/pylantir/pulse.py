@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pylantir.checks import (
+    check_audit,
     check_backups,
     check_dicom,
     check_disk,
@@ -31,7 +32,7 @@ from pylantir.worklist.watch import DatabaseWatch
 
 if TYPE_CHECKING:
     from pylantir.daemon import Worklist
-    from pylantir.dicom.scu_association import Peer
+    from pylantir.dicom.peer import Peer
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +155,8 @@ class Pulse:
         if trouble:
             checks = [c for c in checks if c.name != "database"]
             checks.append(Check("database", State.CRITICAL, trouble))
-        return Health((*checks, *self._disk_and_backups(), *check_memory()))
+        audit = check_audit(self._worklist.audit)
+        return Health((*checks, *self._disk_and_backups(), audit, *check_memory()))
 
     def _trouble(self) -> str:
         said = self._watch.trouble if self._watch is not None else ""

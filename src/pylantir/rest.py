@@ -30,7 +30,7 @@ from pylantir.worklist.sources import SourceStore
 if TYPE_CHECKING:
     from pylantir.config.schema import Config
     from pylantir.daemon import Worklist
-    from pylantir.dicom.scu_association import Peer
+    from pylantir.dicom.peer import Peer
 
 log = logging.getLogger(__name__)
 

@@ -1,14 +1,15 @@
 """TLS as PS3.15 B.12 wants it: BCP 195 (RFC 8996, RFC 9325), so TLS 1.2 or 1.3 and forward secrecy.
 
-The only home of :mod:`ssl`: contexts of servers and clients, and what a certificate says.
+Contexts of servers and clients, and what a certificate says.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from pylantir.errors import ConfigProblem, ConfigurationError
 
@@ -47,6 +48,9 @@ def server_context(
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _restrict(context)
+    # A connection lasts as long as its association: nothing to resume, and nothing to remember.
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
     _load_certificate(context, certificate, key)
     if ca is not None:
         _load_authorities(context, ca)
@@ -89,6 +93,19 @@ def client_context(
     return context
 
 
+def pinned_context(certificate: str, key: str | None = None) -> ssl.SSLContext:
+    """A client that trusts one certificate and shows it, too: the server asking itself.
+
+    Raises
+    ------
+    ConfigurationError
+        As :func:`server_context`.
+    """
+    context = client_context(certificate, certificate, key, check_host_name=False)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
 def _restrict(context: ssl.SSLContext) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
@@ -127,6 +144,19 @@ def _require_file(path: str, name: str) -> None:
 
 def _path(shown: str) -> Path:
     return Path(shown).expanduser()
+
+
+def reason(error: ssl.SSLError) -> str:
+    """Why there is no TLS, in words instead of OpenSSL's."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        told = error.verify_message.rstrip(".")
+        return f"its certificate is not trusted ({told}); name its authority, or check the host"
+    told = (error.reason or str(error)).replace("_", " ").lower()
+    if "certificate required" in told or "handshake failure" in told:
+        return f"{told}; it may want a certificate of ours"
+    if "wrong version number" in told or "unexpected eof" in told:
+        return f"{told}; is that port one for TLS?"
+    return told
 
 
 def _problem(name: str, message: str, error: Exception) -> ConfigurationError:
@@ -176,22 +206,20 @@ def _values(der: bytes) -> Iterator[tuple[int, bytes]]:
         at += length
 
 
-def names_in(certificate: dict[str, object] | None) -> frozenset[str]:
+def names_in(certificate: Mapping[str, Any] | None) -> frozenset[str]:
     """Names that a verified certificate of a peer has: common names, DNS names and addresses.
 
     Parameters
     ----------
-    certificate : dict or None
+    certificate : mapping or None
         As :meth:`ssl.SSLSocket.getpeercert` tells it.
     """
     if not certificate:
         return frozenset()
     names: set[str] = set()
-    subject = certificate.get("subject", ())
-    for group in subject if isinstance(subject, tuple) else ():
+    for group in certificate.get("subject", ()):
         names |= {value for key, value in group if key == "commonName"}
-    alternative = certificate.get("subjectAltName", ())
-    for kind, value in alternative if isinstance(alternative, tuple) else ():
+    for kind, value in certificate.get("subjectAltName", ()):
         if kind in ("DNS", "IP Address", "URI", "email"):
             names.add(value)
     return frozenset(names)

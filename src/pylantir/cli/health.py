@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pylantir.config.schema import Config
-    from pylantir.dicom.scu_association import Peer
+    from pylantir.dicom.peer import Peer
     from pylantir.health import Check, Health
 
 _SILENT_S = 15.0
@@ -97,7 +97,7 @@ def _check_process(path: Path, said: dict[str, Any]) -> Check:
 
 def _told_peer(said: dict[str, Any], timeout_s: float) -> Peer | None:
     """How the server reaches itself: it lets that in, whatever its rules are."""
-    from pylantir.dicom.scu_association import Peer
+    from pylantir.dicom.peer import Peer
 
     if not said.get("port"):
         return None
@@ -112,7 +112,7 @@ def _told_peer(said: dict[str, Any], timeout_s: float) -> Peer | None:
 
 def _configured_peer(config: Config, timeout_s: float) -> Peer:
     from pylantir.daemon import ANY_ADDRESS
-    from pylantir.dicom.scu_association import Peer
+    from pylantir.dicom.peer import Peer
 
     return Peer(
         host=ANY_ADDRESS.get(config.ip, config.ip),

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 from pylantir.cli.opening import log_to_stderr
 from pylantir.cli.scanner_mpps import configure_test_mpps, run_test_mpps
-from pylantir.cli.scanner_report import attempt, count_of, no_warnings, note, peer_of, told
+from pylantir.cli.scanner_report import (
+    add_tls_options,
+    attempt,
+    count_of,
+    no_warnings,
+    note,
+    peer_of,
+    told,
+)
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -45,6 +53,7 @@ _COLUMNS = (
 
 def configure_test_client(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``test-client``."""
+    add_tls_options(parser)
     parser.add_argument("--station", metavar="TITLE", help="scheduled station AE title")
     parser.add_argument("--modality", metavar="CODE", help="modality, such as MR")
     parser.add_argument(

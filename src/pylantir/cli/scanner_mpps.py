@@ -9,7 +9,16 @@ import sys
 from typing import TYPE_CHECKING
 
 from pylantir.cli.opening import log_to_stderr
-from pylantir.cli.scanner_report import attempt, count_of, no_warnings, note, peer_of, tell, told
+from pylantir.cli.scanner_report import (
+    add_tls_options,
+    attempt,
+    count_of,
+    no_warnings,
+    note,
+    peer_of,
+    tell,
+    told,
+)
 from pylantir.errors import InvalidItem, ValueProblem
 
 if TYPE_CHECKING:
@@ -24,6 +33,7 @@ _PROTOCOL_NAME = "PYLANTIR TEST"
 
 def configure_test_mpps(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``test-mpps``."""
+    add_tls_options(parser)
     parser.add_argument(
         "--mpps-action",
         "--mpps_action",

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, TextIO, TypeVar
 from pylantir.errors import PeerError
 
 if TYPE_CHECKING:
+    from pylantir.dicom.peer import PeerTls
     from pylantir.dicom.scu import FindResult, Peer, Status
 
-_AE_TITLE, _HOST, _PORT = "MWL_SERVER", "127.0.0.1", 4242
+_AE_TITLE, _HOST, _PORT, _TLS_PORT = "MWL_SERVER", "127.0.0.1", 4242, 2762
 # An address to listen on is none to call.
 _EVERY_INTERFACE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 _T = TypeVar("_T")
@@ -31,12 +32,44 @@ def peer_of(args: argparse.Namespace) -> Peer:
     from pylantir.dicom.scu import Peer
 
     host = args.ip or _HOST
+    tls = _tls_of(args)
     named = {"calling_ae_title": args.calling_ae_title} if args.calling_ae_title else {}
     return Peer(
         _EVERY_INTERFACE.get(host, host),
-        _PORT if args.port is None else args.port,
+        (_PORT if tls is None else _TLS_PORT) if args.port is None else args.port,
         args.ae_title or _AE_TITLE,
+        tls=tls,
         **named,
+    )
+
+
+def add_tls_options(parser: argparse.ArgumentParser) -> None:
+    """Arguments of commands that call a server, which may speak TLS."""
+    group = parser.add_argument_group("TLS")
+    group.add_argument(
+        "--tls", action="store_true", help=f"DICOM over TLS, on port {_TLS_PORT} unless told"
+    )
+    group.add_argument("--tls-ca", metavar="FILE", help="authority of the server (PEM)")
+    group.add_argument("--tls-certificate", metavar="FILE", help="ours, if it wants one (PEM)")
+    group.add_argument("--tls-key", metavar="FILE", help="its key, if in a file of its own (PEM)")
+    group.add_argument(
+        "--tls-any-name",
+        action="store_true",
+        help="take the server's certificate although it does not name the host",
+    )
+
+
+def _tls_of(args: argparse.Namespace) -> PeerTls | None:
+    given = (args.tls, args.tls_ca, args.tls_certificate, args.tls_key, args.tls_any_name)
+    if not any(given):
+        return None
+    from pylantir.dicom.peer import PeerTls
+
+    return PeerTls(
+        args.tls_ca,
+        args.tls_certificate,
+        args.tls_key,
+        check_host_name=not args.tls_any_name,
     )
 
 

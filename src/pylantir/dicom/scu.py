@@ -16,7 +16,8 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 from pynetdicom.association import Association
 
-from pylantir.dicom.scu_association import Peer, RequestedAssociation
+from pylantir.dicom.peer import Peer
+from pylantir.dicom.scu_association import RequestedAssociation
 from pylantir.dicom.scu_charset import unencodable
 from pylantir.dicom.scu_identifier import build_identifier, keyword_of
 from pylantir.dicom.scu_mpps import (

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID
 from pynetdicom import _config, evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
@@ -17,66 +17,9 @@ from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ
 from pynetdicom.presentation import build_context
 from pynetdicom.transport import AssociationSocket
 
-from pylantir.errors import ConfigProblem, ConfigurationError, PeerError, PeerRejected
-
-
-@dataclass(frozen=True)
-class Peer:
-    """The Application Entity to talk to, and who we say we are.
-
-    Parameters
-    ----------
-    host : str
-        Host name or address.
-    port : int
-        1 to 65535.
-    called_ae_title, calling_ae_title : str
-        1 to 16 ASCII characters each, no backslash (PS3.5 6.2).
-    timeout_s : float
-        Longest wait for the connection, for the association and for each response; seconds,
-        above 0.
-    transfer_syntaxes : tuple of str
-        UIDs proposed for every presentation context, best first.
-
-    Raises
-    ------
-    ConfigurationError
-        A value outside these bounds.
-    """
-
-    host: str
-    port: int
-    called_ae_title: str = "MWL_SERVER"
-    calling_ae_title: str = "PYLANTIR_SCU"
-    timeout_s: float = 10.0
-    transfer_syntaxes: tuple[str, ...] = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
-
-    def __post_init__(self) -> None:
-        problems = []
-        for name in ("called_ae_title", "calling_ae_title"):
-            title = getattr(self, name)
-            if not _is_ae_title(title):
-                expected = f"expected 1 to 16 ASCII characters without backslash, got {title!r}"
-                problems.append(ConfigProblem("peer", name, expected))
-        if not 1 <= self.port <= 65535:
-            expected = f"expected 1 to 65535, got {self.port}"
-            problems.append(ConfigProblem("peer", "port", expected))
-        if not self.timeout_s > 0:
-            expected = f"expected seconds above 0, got {self.timeout_s}"
-            problems.append(ConfigProblem("peer", "timeout_s", expected))
-        if problems:
-            raise ConfigurationError(problems)
-
-    @property
-    def address(self) -> str:
-        """Host and port as people write them."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
-
-
-def _is_ae_title(title: str) -> bool:
-    printable = title.isascii() and title.isprintable() and "\\" not in title
-    return printable and 1 <= len(title) <= 16 and bool(title.strip())
+from pylantir import tls
+from pylantir.dicom.peer import Peer
+from pylantir.errors import PeerError, PeerRejected
 
 
 class _RequestingEntity(ApplicationEntity):
@@ -88,6 +31,19 @@ class _RequestingEntity(ApplicationEntity):
         created = super()._create_socket(*args, **kwargs)
         self.connection = created.socket
         return created
+
+
+class _Wrapping:
+    """Stands for an SSL context, and keeps at hand what it makes of a socket."""
+
+    def __init__(self, context: ssl.SSLContext, entity: _RequestingEntity) -> None:
+        self._context = context
+        self._entity = entity
+
+    def wrap_socket(self, plain: socket.socket, **how: Any) -> socket.socket:
+        secured = self._context.wrap_socket(plain, **how)
+        self._entity.connection = secured
+        return secured
 
 
 class _Witness:
@@ -184,12 +140,18 @@ class RequestedAssociation:
                 contexts=[build_context(UID(uid), syntaxes) for uid in sop_classes],
                 ae_title=self.peer.called_ae_title,
                 evt_handlers=self._witness.handlers(),
+                tls_args=self._tls_args(),
             )
         except socket.gaierror as error:
             reason = f"there is no host named {self.peer.host} ({error.strerror})"
             raise PeerError(reason) from error
         except OSError as error:
             raise PeerError(f"cannot reach {self.peer.address}: {error.strerror}") from error
+
+    def _tls_args(self) -> Any:
+        if self.peer.tls is None:
+            return None
+        return _Wrapping(self.peer.tls.context(), self._ae), self.peer.host
 
     @property
     def is_open(self) -> bool:
@@ -247,7 +209,10 @@ class RequestedAssociation:
             )
         if self.association.is_released:
             return PeerError(f"the association with {where} is closed; open another one")
-        return PeerError(f"{where} closed the connection without an answer; see the server's log")
+        words = f"{where} closed the connection without an answer; see the server's log"
+        if self.peer.tls is not None and self.peer.tls.certificate is None:
+            words += ", or it may want a certificate of ours (--tls-certificate)"
+        return PeerError(words)
 
     def close(self) -> None:
         """Release the association; nothing happens when it has ended already."""
@@ -288,9 +253,10 @@ class RequestedAssociation:
         if self._waited_in_vain():
             return unreachable
         # pynetdicom keeps the cause to itself, so ask once more and listen.
-        address = (self.peer.host, self.peer.port)
         try:
-            socket.create_connection(address, timeout=self.peer.timeout_s).close()
+            self._connect_once()
+        except ssl.SSLError as error:
+            return PeerError(f"no TLS with {self.peer.address}: {tls.reason(error)}")
         except ConnectionRefusedError:
             return PeerError(f"nothing listens on {self.peer.address}; is the server running?")
         except TimeoutError:
@@ -298,6 +264,13 @@ class RequestedAssociation:
         except OSError as error:
             return PeerError(f"cannot reach {self.peer.address}: {error.strerror or error}")
         return PeerError(f"{self.peer.address} did not take the connection; try again")
+
+    def _connect_once(self) -> None:
+        address = (self.peer.host, self.peer.port)
+        with socket.create_connection(address, timeout=self.peer.timeout_s) as plain:
+            if self.peer.tls is not None:
+                context = self.peer.tls.context()
+                context.wrap_socket(plain, server_hostname=self.peer.host).close()
 
 
 # fmt: off
