@@ -109,9 +109,9 @@ class Database:
         how: dict[str, Any] = {"connect_args": {"check_same_thread": False}}
         if file is not None:
             how = {"creator": lambda: file.connect(READ_TIMEOUT_S)}
-        engine = create_engine(
-            self.url, echo=echo, poolclass=QueuePool, pool_size=8, max_overflow=24, **how
-        )
+        # The connection that was used last has read the pages that will be wanted next.
+        pool = {"poolclass": QueuePool, "pool_size": 8, "max_overflow": 24, "pool_use_lifo": True}
+        engine = create_engine(self.url, echo=echo, **pool, **how)
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", self._begin_sqlite)
         return engine
