@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,8 +44,12 @@ class Listening(BookableSource):
         self.heard: list[PerformedReport] = []
         self.deaf = False
         self.defect: Exception | None = None
+        self.while_sending: Callable[[], None] | None = None
 
     def write_back(self, reports: Sequence[PerformedReport]) -> None:
+        meanwhile, self.while_sending = self.while_sending, None
+        if meanwhile is not None:
+            meanwhile()
         if self.deaf:
             raise SourceUnavailable("not now")
         if self.defect is not None:
@@ -140,6 +144,28 @@ def test_a_report_is_sent_once(room: Room) -> None:
         room.poller().round()
     assert len(room.source.heard) == 1
     assert Outbox(room.database).waiting() == {}
+
+
+def test_a_scan_that_ends_while_its_beginning_is_being_sent_is_reported_too(room: Room) -> None:
+    room.poller().round()
+    uid = room.begin()
+    room.source.while_sending = lambda: room.end(uid)
+    room.poller().round()
+    assert Outbox(room.database).waiting() == {"book": 1}
+    room.poller().round()
+    assert [report.status for report in room.source.heard] == ["IN PROGRESS", "COMPLETED"]
+    assert Outbox(room.database).waiting() == {}
+
+
+def test_a_scan_that_ends_while_its_beginning_is_refused_is_reported_at_once(room: Room) -> None:
+    room.poller().round()
+    uid = room.begin()
+    room.source.while_sending = lambda: room.end(uid)
+    room.source.deaf = True
+    room.poller().round()
+    room.source.deaf = False
+    room.poller().round()
+    assert [report.status for report in room.source.heard] == ["COMPLETED"]
 
 
 def test_a_source_that_does_not_take_it_is_asked_again_later(room: Room) -> None:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
 
 from pylantir.worklist.database import Database
 from pylantir.worklist.item import WorklistItem
@@ -54,12 +54,27 @@ class PerformedReport:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A report that its source does not have yet."""
+    """A report that its source does not have yet.
+
+    Parameters
+    ----------
+    number : int
+        Of its row.
+    report : PerformedReport
+        What is to be sent.
+    attempts : int
+        How often that was tried.
+    last_error : str
+        Why the last attempt failed.
+    payload : str
+        As it is stored: a newer report of the same step may take its place while it is sent.
+    """
 
     number: int
     report: PerformedReport
     attempts: int
     last_error: str
+    payload: str
 
 
 def enqueue(
@@ -138,12 +153,10 @@ class Outbox:
             return {str(row[0]): int(row[1]) for row in connection.execute(statement)}
 
     def note_sent(self, sent: Sequence[Waiting], now: dt.datetime) -> None:
-        """The source has these."""
-        numbers = [each.number for each in sent]
+        """The source has these; what took the place of one meanwhile still waits."""
         with self.database.write() as connection:
-            connection.execute(
-                outbox.update().where(outbox.c.id.in_(numbers)).values(sent_at=_stamp(now))
-            )
+            for each in sent:
+                connection.execute(outbox.update().where(*_still(each)).values(sent_at=_stamp(now)))
 
     def note_failed(self, failed: Sequence[Waiting], error: str, now: dt.datetime) -> None:
         """The source would not take these: later again, with growing pauses."""
@@ -152,7 +165,7 @@ class Outbox:
                 pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(each.attempts, 16))
                 connection.execute(
                     outbox.update()
-                    .where(outbox.c.id == each.number)
+                    .where(*_still(each))
                     .values(
                         attempts=each.attempts + 1,
                         last_error=error,
@@ -161,9 +174,15 @@ class Outbox:
                 )
 
 
+def _still(each: Waiting) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """The row, as long as it holds the same report."""
+    return outbox.c.id == each.number, outbox.c.payload == each.payload
+
+
 def _waiting(row: RowMapping) -> Waiting:
-    report = PerformedReport(**json.loads(row["payload"]))
-    return Waiting(row["id"], report, row["attempts"], row["last_error"])
+    payload = str(row["payload"])
+    report = PerformedReport(**json.loads(payload))
+    return Waiting(row["id"], report, row["attempts"], row["last_error"], payload)
 
 
 def _stamp(now: dt.datetime) -> str:
