@@ -247,7 +247,7 @@ class BookingReader:
         witnesses = sorted(some_ids)[:WITNESSES]
         if witnesses:
             found = self.details(witnesses, listed=True)
-            return not found.unread
+            return bool(found.bookings) and not found.unread
         for name in self._resources:
             resource_id = self._client.resource_id(name)
             if resource_id is not None:
