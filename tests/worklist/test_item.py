@@ -13,7 +13,13 @@ from tests.worklist.bookings import DAY, booking
 from pylantir.errors import InvalidItem
 from pylantir.worklist import identity
 from pylantir.worklist.attributes import BY_NAME, FIELDS
-from pylantir.worklist.item import WorklistItem, change_item, known_names, make_item
+from pylantir.worklist.item import (
+    MAX_EXTRAS,
+    WorklistItem,
+    change_item,
+    known_names,
+    make_item,
+)
 from pylantir.worklist.status import ItemStatus
 from pylantir.worklist.values import Code
 
@@ -281,3 +287,12 @@ def test_repeating_what_published_names_show_changes_nothing() -> None:
         "hisris_coding_designator": "99X",
     }
     assert change_item(item, shown) == item
+
+
+def test_an_item_has_so_many_attributes_beyond_the_model_and_no_more() -> None:
+    with pytest.raises(InvalidItem) as refused:
+        booking("1", **{f"Unknown{n}": "x" for n in range(MAX_EXTRAS + 1)})
+    assert [problem.field for problem in refused.value.problems] == ["extras"]
+    with pytest.raises(InvalidItem) as refused:
+        booking("1", **{"Q" * 100_000: "x"})
+    assert len(str(refused.value)) < 300

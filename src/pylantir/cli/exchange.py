@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from pylantir.cli import audited
 from pylantir.cli.filters import add_filters, query_of
@@ -31,6 +32,7 @@ _SUFFIXES = {".wl": "dicom", ".dcm": "dicom", ".json": "json", ".csv": "csv"}
 _FORMATS = ("wl", "json", "dicom-json", "csv")
 _FORMAT_OF_SUFFIX = {".csv": "csv", ".json": "json"}
 _LOOKED_UP_AT_ONCE = 100
+_WITHOUT_WAITING: int = getattr(os, "O_NONBLOCK", 0)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -201,16 +203,40 @@ def read_file(name: str, *, ignore_unknown: bool = False) -> Reading:
     from pylantir.worklist.imports import refused_file
 
     try:
-        if name == STDIN:
-            data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
-        else:
-            with Path(name).open("rb") as file:
-                data = file.read(MAX_FILE_BYTES + 1)
+        with _opened(name) as file:
+            size = os.fstat(file.fileno()).st_size if name != STDIN else 0
+            data = file.read(MAX_FILE_BYTES + 1) if size <= MAX_FILE_BYTES else None
     except OSError as error:
         return refused_file(f"cannot be read: {error.strerror or error}")
-    if len(data) > MAX_FILE_BYTES:
+    if data is None or len(data) > MAX_FILE_BYTES:
         return refused_file(f"expected at most {MAX_FILE_BYTES // 2**20} MiB")
     return reading_of(data, Path(name).suffix, ignore_unknown=ignore_unknown)
+
+
+@contextlib.contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    """A file to read from, or standard input.
+
+    Raises
+    ------
+    OSError
+        It cannot be opened, or is a device: some of them never end.
+    """
+    if name == STDIN:
+        yield sys.stdin.buffer
+        return
+    with open(name, "rb", opener=_open_without_waiting) as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+            raise OSError("a device, not a file")
+        if _WITHOUT_WAITING:
+            os.set_blocking(file.fileno(), True)
+        yield file
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """A pipe that nobody writes into would keep us waiting for as long as nobody does."""
+    return os.open(path, flags | _WITHOUT_WAITING)
 
 
 def reading_of(data: bytes, suffix: str = "", *, ignore_unknown: bool = False) -> Reading:

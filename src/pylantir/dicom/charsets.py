@@ -79,7 +79,7 @@ def decode(raw: bytes, terms: Terms, vr: str) -> str:
     """Text of an encoded value; what cannot be decoded becomes U+FFFD, which matches nothing."""
     if raw.isascii() and b"\x1b" not in raw and _is_ascii_superset(terms):
         return raw.decode("ascii")
-    encodings = _python_encodings(terms)
+    encodings = python_encodings(terms)
     if b"\x1b" not in raw:
         return raw.decode(encodings[0], errors="replace")
     delimiters = _NAME_DELIMITERS if vr == "PN" else _TEXT_DELIMITERS
@@ -123,7 +123,7 @@ def choose(texts: Iterable[str], asked: Terms, preferred: Terms) -> Terms:
 @lru_cache(maxsize=4096)
 def holds(terms: Terms, text: str) -> bool:
     """Whether a text survives being encoded in a character set and decoded again."""
-    encodings = _python_encodings(terms)
+    encodings = python_encodings(terms)
     if len(terms) == 1 and encodings[0] not in custom_encoders:
         return _encodable(text, encodings[0])
     if terms[0] in _DEFAULT_TERMS and any("\x80" <= character <= "\xff" for character in text):
@@ -145,7 +145,8 @@ def _survives(text: str, encodings: tuple[str, ...], delimiters: set[int]) -> bo
 
 
 @lru_cache(maxsize=256)
-def _python_encodings(terms: Terms) -> tuple[str, ...]:
+def python_encodings(terms: Terms) -> tuple[str, ...]:
+    """Python's names of the character sets, those that may not stand together left out."""
     if not terms:
         return ("latin_1",)  # consoles that name no set and still send accents mean this one
     with quietly():

@@ -15,7 +15,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
-from pydicom.charset import convert_encodings, encode_string
+from pydicom.charset import encode_string
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.valuerep import PersonName
@@ -101,7 +101,7 @@ class AnswerEncoder:
 
     def _beyond_ascii(self, item: WorklistItem) -> bytes:
         terms = charsets.choose(self._root.texts(item), self._character_set, self._preferred)
-        writing = _Writing(terms, tuple(convert_encodings(list(terms))))
+        writing = _Writing(terms, charsets.python_encodings(terms))
         parts = [(tag, write(item, writing)) for tag, write in self._root.writers]
         parts.append((_CHARACTER_SET, self._head("\\".join(terms).encode("ascii"))))
         parts.sort(key=lambda part: part[0])

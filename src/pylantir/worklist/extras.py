@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_dict, tag_for_keyword
@@ -17,6 +18,7 @@ from pylantir.worklist.attributes import STEP_SEQUENCE_TAG
 from pylantir.worklist.values import decimal, parser_for
 
 _MAX_DEPTH = 5
+_LONGEST_KEYWORD = 80
 _NOT_TEXT = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN", "AT", "FL", "FD"})
 
 
@@ -26,9 +28,25 @@ def is_keyword(name: str) -> bool:
 
 
 def nearest_keyword(name: str) -> str:
-    """The dictionary's keyword that looks most like the name, or nothing."""
-    found = difflib.get_close_matches(name, keyword_dict, n=1, cutoff=0.8)
+    """The dictionary's keyword that looks most like the name, or nothing.
+
+    Only those that begin alike and are about as long are compared: a file may hold thousands of
+    unknown names, and there are five thousand keywords.
+    """
+    if not name or len(name) > _LONGEST_KEYWORD:
+        return ""
+    likely = _keywords_by_initial().get(name[0].lower(), ())
+    alike = [k for k in likely if 2 * len(name) <= 3 * len(k) <= 4.5 * len(name)]
+    found = difflib.get_close_matches(name, alike, n=1, cutoff=0.8)
     return found[0] if found else ""
+
+
+@cache
+def _keywords_by_initial() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for keyword in keyword_dict:
+        found.setdefault(keyword[:1].lower(), []).append(keyword)
+    return found
 
 
 def parse_extra(keyword: str, value: object, depth: int = 0) -> Any:

@@ -22,6 +22,9 @@ from pylantir.worklist.attributes import BY_KEYWORD, BY_NAME, FIELDS, Attribute,
 from pylantir.worklist.status import ItemStatus, parse_status
 from pylantir.worklist.values import Code, Parser, parser_for, pounds, text, weight_kg
 
+MAX_EXTRAS = 256
+"""Attributes beyond the model that one item may have."""
+
 NO_EXTRAS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -255,17 +258,22 @@ def _sort_values(
             if attribute.name not in given or not _is_empty(value):
                 given[attribute.name] = value
         elif name not in _PUBLISHED_ONLY and not _is_empty(value):
-            extras[name] = _parse_extra(name, value, problems)
-    return given, extras
+            extras[name] = value
+    if len(extras) > MAX_EXTRAS:
+        expected = f"expected at most {MAX_EXTRAS} attributes beyond the model, got {len(extras)}"
+        problems.append(ValueProblem("extras", "", expected))
+        return given, {}
+    return given, {name: _parse_extra(name, value, problems) for name, value in extras.items()}
 
 
 def _parse_extra(name: str, value: Any, problems: list[ValueProblem]) -> Any:
     from pylantir.worklist.extras import is_keyword, parse_extra  # the dictionary is slow to load
 
     if name not in BY_KEYWORD and not is_keyword(name):
-        near = difflib.get_close_matches(name, known_names(), n=1)
+        shown = _shown(name)
+        near = difflib.get_close_matches(shown, known_names(), n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        problems.append(ValueProblem(name, "", f"unknown name{hint}"))
+        problems.append(ValueProblem(shown, "", f"unknown name{hint}"))
         return None
     try:
         return parse_extra(name, value)

@@ -38,10 +38,13 @@ _PUBLISHED = frozenset({"patient_weight_lb", "protocol_name", "hisris_coding_des
 _OTHERS = {*_BOOKKEEPING, *_CODE_PARTS, *_PUBLISHED, "extras", RECORD_ID, SOURCE}
 
 _SHOWN = 80
+_LONGEST_NAME = 255
+_MAX_PROBLEMS = 20
+"""Problems of one booking that are told one by one."""
+
 _DEPTH = 6
 
 
-@lru_cache(maxsize=4096)
 def canonical_name(name: str) -> str:
     """The one spelling of a name that files use; empty when nothing has that name.
 
@@ -49,6 +52,11 @@ def canonical_name(name: str) -> str:
     ``source_record_id``, ``extras``, and a code spread over columns (``protocol_code``,
     ``protocol_meaning``, ``protocol_scheme``).
     """
+    return _canonical_name(name) if len(name) <= _LONGEST_NAME else ""
+
+
+@lru_cache(maxsize=4096)
+def _canonical_name(name: str) -> str:
     attribute = attribute_named(name)
     if attribute is not None:
         return attribute.name
@@ -102,7 +110,7 @@ class NamedValues:
             if known in _BOOKKEEPING or value is None or value in ("", [], ()):
                 continue
             if not known:
-                if not ignore_unknown:
+                if not ignore_unknown and len(self.problems) <= _MAX_PROBLEMS:
                     self._refuse(name, value, unknown_name(name))
             elif known == "extras":
                 self._read_extras(value, ignore_unknown)
@@ -140,6 +148,10 @@ class NamedValues:
         return left_out
 
     def _refuse(self, name: str, value: object, reason: str) -> None:
+        if len(self.problems) == _MAX_PROBLEMS:
+            self.problems.append(ValueProblem("and more", "", "the others are not listed"))
+        if len(self.problems) > _MAX_PROBLEMS:
+            return
         self.problems.append(ValueProblem(name[:_SHOWN], str(value)[:_SHOWN], reason))
 
 
@@ -159,7 +171,7 @@ def _fits(name: str, value: object, depth: int = 0) -> bool:
     if not isinstance(items, list | tuple) or depth > _DEPTH:
         return True  # the parser of sequences says what it wants instead
     entries = (entry for item in items if isinstance(item, Mapping) for entry in item.items())
-    return all(_fits(str(inner), part, depth + 1) for inner, part in entries)
+    return all(_fits(str(inner)[:_SHOWN], part, depth + 1) for inner, part in entries)
 
 
 def _is_scalar(value: object) -> bool:

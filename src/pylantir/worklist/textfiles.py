@@ -12,6 +12,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -26,6 +27,10 @@ from pylantir.worklist.plain import plain_item
 
 _SEPARATORS = (",", ";", "\t")
 _MAX_COLUMNS = 1000
+_MAX_CELLS = 10_000_000
+_MAX_JSON_PARTS = 10_000_000
+"""Each becomes an object of its own: a file must not take thirty times its size in memory."""
+
 _MAX_JSON_DEPTH = 40
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _PROTECTED = re.compile("'+[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
@@ -95,10 +100,13 @@ def csv_table(text: str) -> CsvTable:
     separator = _separator(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows: list[tuple[int, tuple[str, ...]]] = []
-    number = 0
+    number = count = 0
     limit = csv.field_size_limit()
     try:
         for number, cells in enumerate(reader, start=1):
+            count += max(1, len(cells))
+            if count > _MAX_CELLS:
+                raise UnreadableText(f"expected at most {_MAX_CELLS} cells")
             if any(cell.strip() for cell in cells):
                 rows.append((number, tuple(cells)))
     except csv.Error as error:
@@ -109,6 +117,8 @@ def csv_table(text: str) -> CsvTable:
     if not rows:
         raise UnreadableText("empty, expected a header row")
     header = tuple(cell.strip() for cell in rows[0][1])
+    if len(header) > _MAX_COLUMNS:
+        raise UnreadableText(f"expected at most {_MAX_COLUMNS} columns, got {len(header)}")
     return CsvTable(header, tuple(rows[1:]))
 
 
@@ -305,6 +315,8 @@ def write_json(items: Iterable[WorklistItem]) -> str:
 
 def _json(shown: str, expected: str) -> Any:
     """Parse JSON strictly: no repeated keys, no NaN, bounded depth."""
+    if sum(map(shown.count, ",[{")) > _MAX_JSON_PARTS:
+        raise ValueError(f"{expected}: more than {_MAX_JSON_PARTS} values")
     try:
         parsed = json.loads(
             shown,
@@ -338,6 +350,6 @@ def _refuse_constant(shown: str) -> Any:
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        repeated = next(name for i, (name, _) in enumerate(pairs) if name in dict(pairs[:i]))
+        repeated = next(name for name, times in Counter(n for n, _ in pairs).items() if times > 1)
         raise ValueError(f"{repeated[:80]!r} stands twice in one object")
     return found
