@@ -8,7 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from tests.dicom.modality import MPPS, N_ACTION, RETRIEVE, Aborted, Answer
+from tests.dicom.modality import (
+    C_ECHO,
+    C_FIND,
+    MPPS,
+    N_ACTION,
+    N_DELETE,
+    N_SET,
+    RETRIEVE,
+    WORKLIST,
+    Answer,
+)
 from tests.dicom.performing import begun, ended, new_uid, only, reason, scheduled, series
 from tests.dicom.serving import Server, query
 
@@ -185,15 +195,22 @@ def test_the_mpps_class_gives_nothing_back(server: Server) -> None:
     assert (answer.status, answer.data) == (0x0211, None)
 
 
-def test_an_operation_that_mpps_does_not_have_ends_the_association(server: Server) -> None:
-    with pytest.raises(Aborted), server.scanner() as scanner:
-        scanner.ask(
-            MPPS,
-            N_ACTION,
-            RequestedSOPClassUID=MPPS,
-            RequestedSOPInstanceUID=new_uid(),
-            ActionTypeID=1,
-        )
+def test_an_operation_that_mpps_does_not_have_is_not_recognised(server: Server) -> None:
+    """PS3.7 C.5.24; the library would abort, or say nothing when a parameter is missing."""
+    with server.scanner() as scanner:
+        asked = {"RequestedSOPClassUID": MPPS, "RequestedSOPInstanceUID": new_uid()}
+        assert scanner.ask(MPPS, N_ACTION, ActionTypeID=1, **asked).status == 0x0211
+        assert scanner.ask(MPPS, N_ACTION).status == 0x0211
+        assert scanner.ask(MPPS, N_DELETE, **asked).status == 0x0211
+        assert scanner.ask(WORKLIST, C_ECHO, AffectedSOPClassUID=WORKLIST).status == 0x0211
+        assert scanner.echo().status == 0x0000
+
+
+def test_a_request_that_lacks_a_parameter_is_answered(server: Server) -> None:
+    with server.scanner() as scanner:
+        assert scanner.ask(MPPS, N_SET, RequestedSOPInstanceUID=new_uid()).status == 0x0212
+        assert scanner.ask(WORKLIST, C_FIND, Priority=0).status == 0xC000
+        assert scanner.echo().status == 0x0000
 
 
 # --- What is no data set ---

@@ -32,21 +32,19 @@ def library_pdus(identifier: bytes, longest: int, message_id: int, status: int) 
 
 
 class Wire:
-    """Takes what would go over the socket."""
+    """The upper layer, which takes what would go over the socket."""
 
     def __init__(self) -> None:
         self.sends: list[bytes] = []
 
-    def send(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
         self.sends.append(data)
 
 
 def asked(longest: int, message_id: int = 7) -> tuple[Any, Wire]:
     """The event of a request on an association whose peer takes PDUs of a length."""
     wire = Wire()
-    association = SimpleNamespace(
-        requestor=SimpleNamespace(maximum_length=longest), dul=SimpleNamespace(socket=wire)
-    )
+    association = SimpleNamespace(requestor=SimpleNamespace(maximum_length=longest), dul=wire)
     event: Any = SimpleNamespace(
         assoc=association,
         context=SimpleNamespace(context_id=5),

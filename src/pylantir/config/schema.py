@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from pylantir.config.api import ApiSettings
-from pylantir.config.security import AccessRule, AuditSettings
+from pylantir.config.security import AccessRule, AuditSettings, Limits
 from pylantir.config.values import (
     AETitle,
     CharacterSet,
@@ -27,8 +27,12 @@ from pylantir.config.values import (
 class Timeouts(Model):
     """How long the server waits for a peer, in seconds."""
 
-    acse_s: Seconds = Field(30.0, description="for an association request or its answer")
-    dimse_s: Seconds = Field(30.0, description="for the rest of a message that has begun")
+    acse_s: Seconds = Field(
+        5.0, description="from the connection to the end of the association request"
+    )
+    dimse_s: Seconds = Field(
+        30.0, description="for the rest of a message that has begun, and for an answer to be read"
+    )
     network_s: Seconds = Field(
         600.0, description="without any traffic, before an idle association is aborted"
     )
@@ -155,6 +159,7 @@ class Config(Model):
         500, description="associations at the same time"
     )
     timeouts: Timeouts = Field(Timeouts(), description="how long the server waits for a peer")
+    limits: Limits = Field(Limits(), description="how much of the server one peer may take")
     hidden_statuses: tuple[Status, ...] = Field(
         ("COMPLETED", "DISCONTINUED", "CANCELLED"),
         description="not shown to a scanner unless its query names a status",

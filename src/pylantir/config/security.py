@@ -31,6 +31,31 @@ class AccessRule(Model):
         return self
 
 
+class Limits(Model):
+    """How much of the server one peer may take."""
+
+    per_ae_title: Annotated[int, Field(ge=1, strict=True)] = Field(
+        100, description="associations at the same time with one calling AE title"
+    )
+    per_address: Annotated[int, Field(ge=1, strict=True)] = Field(
+        200, description="associations at the same time from one IP address"
+    )
+    reserved_per_scanner: Annotated[int, Field(ge=0, strict=True)] = Field(
+        4,
+        description="associations that each AE title of `allowed_aet`, `access` and `scanners` can "
+        "always have; together at most half of `maximum_associations`",
+    )
+    waiting: Annotated[int, Field(ge=1, strict=True)] = Field(
+        256, description="connections without an association request at the same time"
+    )
+    waiting_per_address: Annotated[int, Field(ge=1, strict=True)] = Field(
+        16, description="of them from one IP address; four times as many where scanners have worked"
+    )
+    message_bytes: Annotated[int, Field(ge=65_536, strict=True)] = Field(
+        1_048_576, description="longest message of a scanner"
+    )
+
+
 class SyslogSettings(Model):
     """A collector of audit messages: syslog over TLS (RFC 5424, RFC 5425)."""
 

@@ -110,6 +110,16 @@ class Access:
         """Whether some rule names this calling AE title."""
         return any(rule.ae_title == calling for rule in self._rules)
 
+    def known_titles(self, config: Config) -> set[str]:
+        """Calling AE titles that the configuration names."""
+        named = {rule.ae_title for rule in self._rules} | {s.ae_title for s in config.scanners}
+        return {title for title in named if title}
+
+    def names_address(self, address: str) -> bool:
+        """Whether some rule is about this IP address."""
+        peer = _address(address)
+        return any(rule.network is not None and _within(peer, rule.network) for rule in self._rules)
+
     def decide(self, calling: str, called: str, address: str) -> Decision:
         """Whether an association is let in, and what for.
 

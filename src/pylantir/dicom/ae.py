@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom import config as pydicom_config
 from pydicom.uid import UID
-from pynetdicom import AE, _config, evt
+from pynetdicom import _config, evt
 
 from pylantir.audit.trail import AuditTrail
 from pylantir.clock import SiteClock
@@ -24,7 +24,11 @@ from pylantir.dicom.implementation import CLASS_UID, version_name
 from pylantir.dicom.mpps_scp import MppsScp
 from pylantir.dicom.scanners import scanner_for
 from pylantir.dicom.sop_classes import SOP_CLASSES, TRANSFER_SYNTAXES
-from pylantir.dicom.transport import hang_up, prepare_connection, refuse, socket_server
+from pylantir.dicom.transport.admission import Doorway
+from pylantir.dicom.transport.messages import refuse
+from pylantir.dicom.transport.server import AssociationServer, Limits, LocalAE
+from pylantir.dicom.transport.slots import Slots
+from pylantir.dicom.transport.upper_layer import MessageLimits
 from pylantir.dicom.worklist_scp import WorklistScp
 from pylantir.errors import StartError
 from pylantir.worklist.journal import QueryJournal
@@ -34,14 +38,13 @@ from pylantir.worklist.store import ItemStore
 if TYPE_CHECKING:
     from pynetdicom.association import Association
     from pynetdicom.events import Event
-    from pynetdicom.transport import ThreadedAssociationServer
 
     from pylantir.config.schema import Config
 
 log = logging.getLogger(__name__)
 
 _ABORT_S = 1.0
-"""How long a stop waits for peers to take their A-ABORT."""
+"""How long a stop waits for associations that are busy."""
 
 _PENDING = (answers.PENDING, answers.PENDING_UNSUPPORTED)
 
@@ -78,7 +81,6 @@ class ApplicationEntity:
         worklist = WorklistScp(items, config, clock, self._audit, journal)
         mpps = MppsScp(steps, config, clock, self._audit)
         self._handlers: list[evt.EventHandlerType] = [
-            (evt.EVT_CONN_OPEN, prepare_connection),
             (evt.EVT_REQUESTED, self._admit),
             (evt.EVT_DIMSE_RECV, worklist.cancellations.note),
             (evt.EVT_C_ECHO, self._handle_echo),
@@ -88,7 +90,7 @@ class ApplicationEntity:
             (evt.EVT_N_GET, mpps.handle_get),
         ]
         self._ae = self._make_ae()
-        self._server: ThreadedAssociationServer | None = None
+        self._server: AssociationServer | None = None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -108,15 +110,17 @@ class ApplicationEntity:
         """
         _silence_libraries()
         address = (self._config.ip, self._config.port)
+        server = AssociationServer(self._ae, self._handlers, self._limits())
         try:
-            self._server = socket_server(self._ae, address, self._handlers)
+            server.start(address)
         except OSError as error:
             raise StartError(_why_not(address, error)) from error
+        self._server = server
 
     def stop(self) -> None:
         """Abort open associations and stop listening; returns when the port is free."""
         if self._server is not None:
-            hang_up(self._server, _ABORT_S)
+            self._server.stop(_ABORT_S)
         self._server = None
 
     def observe(self, answered: Callable[[int, int], None]) -> None:
@@ -131,13 +135,28 @@ class ApplicationEntity:
 
         self._handlers.append((evt.EVT_DIMSE_SENT, tell))
 
-    def _make_ae(self) -> AE:
-        ae = AE(ae_title=self._config.ae_title)
+    def _limits(self) -> Limits:
+        config, limits = self._config, self._config.limits
+        slots = Slots(
+            config.maximum_associations,
+            limits.per_ae_title,
+            limits.per_address,
+            limits.reserved_per_scanner,
+            known=self.access.known_titles(config),
+            own=self.access.own_ae_title,
+        )
+        doorway = Doorway(config.timeouts.acse_s, limits.waiting_per_address, limits.waiting)
+        messages = MessageLimits(
+            limits.message_bytes, config.timeouts.dimse_s, config.timeouts.network_s
+        )
+        return Limits(slots, doorway, messages, self.access.names_address)
+
+    def _make_ae(self) -> LocalAE:
+        ae = LocalAE(ae_title=self._config.ae_title)
         ae.implementation_class_uid = UID(CLASS_UID)
         ae.implementation_version_name = version_name()
         for sop_class in SOP_CLASSES:
             ae.add_supported_context(sop_class, list(TRANSFER_SYNTAXES))
-        ae.maximum_associations = self._config.maximum_associations
         ae.acse_timeout = self._config.timeouts.acse_s
         ae.dimse_timeout = self._config.timeouts.dimse_s
         ae.network_timeout = self._config.timeouts.network_s

@@ -36,7 +36,7 @@ from pylantir.dicom.performed import (
 )
 from pylantir.dicom.scanners import Scanner, scanner_for
 from pylantir.dicom.sop_classes import MPPS, MPPS_RETRIEVE
-from pylantir.dicom.transport import name_attributes
+from pylantir.dicom.transport.messages import name_attributes
 from pylantir.errors import DuplicateStep, NotFound, PylantirError, StepClosed
 from pylantir.worklist.identity import new_uid
 from pylantir.worklist.status import StepStatus

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pylantir.dicom.transport import write
+from pylantir.dicom.transport.messages import write
 
 if TYPE_CHECKING:
     from pynetdicom.events import Event

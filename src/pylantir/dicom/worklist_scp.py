@@ -19,7 +19,7 @@ from pylantir.dicom.identifiers import FindRequest, read_identifier
 from pylantir.dicom.kept import Alike, KeptAnswers
 from pylantir.dicom.scanners import Scanner, scanner_for
 from pylantir.dicom.stream import Cut, PendingResponses
-from pylantir.dicom.transport import Cancellations
+from pylantir.dicom.transport.cancellations import Cancellations
 from pylantir.errors import InvalidQuery, PylantirError, StoreError
 from pylantir.worklist.journal import QueryJournal
 from pylantir.worklist.query import STATION, SingleValue

@@ -1,0 +1,14 @@
+"""The socket under an association: the only package that touches private parts of pynetdicom.
+
+Checked against pynetdicom 3.0.4; ``tests/dicom/transport`` fails when an upgrade moves one of them.
+
+========================  ==========================================================================
+``admission``             accepts, reads one association request, closes; a single thread
+``slots``                 how many associations who may have
+``association``           one accepted association, on a thread of its own
+``upper_layer``           its socket and state machine (PS3.8)
+``server``                ties these together
+``messages``              what handlers do to their association
+``cancellations``         which queries were cancelled
+========================  ==========================================================================
+"""

@@ -1,0 +1,222 @@
+"""An association that we accept, from its request to its end, on one thread."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from typing import TYPE_CHECKING, Any, cast
+
+from pynetdicom import evt
+from pynetdicom._globals import MODE_ACCEPTOR
+from pynetdicom.association import Association
+from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dimse_primitives import C_CANCEL, C_ECHO, C_FIND, N_CREATE, N_GET, N_SET
+from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.transport import AddressInformation
+
+from pylantir.dicom.sop_classes import MPPS, MPPS_RETRIEVE, VERIFICATION, WORKLIST_FIND
+from pylantir.dicom.transport import pdus
+from pylantir.dicom.transport.pdus import AssociateRequest
+from pylantir.dicom.transport.upper_layer import MessageLimits, PeerSocket, UpperLayer
+
+if TYPE_CHECKING:
+    from pynetdicom import AE
+    from pynetdicom.dimse_primitives import DimseServiceType
+
+    from pylantir.dicom.transport.slots import Slot
+
+log = logging.getLogger(__name__)
+
+_UNRECOGNISED_OPERATION = 0x0211
+_MISTYPED_ARGUMENT = 0x0212
+_UNABLE_TO_PROCESS = 0xC000
+"""PS3.7 Annex C; the last is what a C-FIND answers for the one before."""
+
+_MPPS_OPERATIONS = (N_CREATE, N_SET, N_GET)
+_OPERATIONS: dict[str, tuple[type, ...]] = {
+    VERIFICATION: (C_ECHO,),
+    WORKLIST_FIND: (C_FIND,),
+    MPPS: _MPPS_OPERATIONS,
+    MPPS_RETRIEVE: _MPPS_OPERATIONS,
+}
+"""What a service class of ours answers; the library aborts or says nothing to all else."""
+
+
+class Messages(DIMSEServiceProvider):
+    """The library's DIMSE provider; every request waits for its turn.
+
+    The library serves N-EVENT-REPORT in a thread of its own at once, as many as a peer likes to
+    send, and takes the eleventh C-CANCEL for a request.
+    """
+
+    def receive_primitive(self, primitive: Any) -> None:
+        """Collect fragments; a complete message is announced, and waits unless it is a C-CANCEL."""
+        if self.message is None:
+            from pynetdicom.dimse_messages import DIMSEMessage
+
+            self.message = DIMSEMessage()
+        if not self.message.decode_msg(primitive, self.assoc):
+            return
+        message, self.message = self.message, None
+        evt.trigger(self.assoc, evt.EVT_DIMSE_RECV, {"message": message})
+        request = message.message_to_primitive()
+        if not isinstance(request, C_CANCEL):
+            self.msg_queue.put((cast(int, message.context_id), request))
+
+
+class ScannerAssociation(Association):
+    """An accepted association; :meth:`serve` is its whole life.
+
+    Parameters
+    ----------
+    ae : AE
+        The local AE.
+    handlers : dict
+        Handlers by event, as the library keeps them; shared by all associations.
+    request : AssociateRequest
+        What the peer asks for.
+    connection : socket
+        Where it came from.
+    limits : MessageLimits
+        What the peer may send.
+    """
+
+    def __init__(
+        self,
+        ae: AE,
+        handlers: dict[Any, Any],
+        request: AssociateRequest,
+        connection: socket.socket,
+        limits: MessageLimits,
+    ) -> None:
+        self._shared_handlers = handlers
+        super().__init__(ae, MODE_ACCEPTOR)
+        self.dul = UpperLayer(self, limits)
+        self.dimse = Messages(self)
+        self._request = request
+        self.slot: Slot | None = None
+        self.set_socket(PeerSocket(self, connection, limits.message_s))
+        local = connection.getsockname()
+        self.acceptor.ae_title = ae.ae_title
+        self.acceptor.maximum_length = ae.maximum_pdu_size
+        self.acceptor.address_info = AddressInformation.from_tuple(local)
+        self.acceptor.implementation_class_uid = ae.implementation_class_uid
+        self.acceptor.implementation_version_name = ae.implementation_version_name
+        self.acceptor.supported_contexts = ae.supported_contexts
+        self.requestor.address_info = AddressInformation.from_tuple(request.address)
+
+    def _bind_defaults(self) -> None:
+        self._handlers = {
+            event: list(bound) if isinstance(bound, list) else bound
+            for event, bound in self._shared_handlers.items()
+        }
+
+    def serve(self) -> socket.socket | None:
+        """Answer the request, then every message until the end.
+
+        Returns
+        -------
+        socket or None
+            Where the peer is the one to close the connection.
+        """
+        layer = cast(UpperLayer, self.dul)
+        evt.trigger(self, evt.EVT_CONN_OPEN, {"address": self._request.address})
+        try:
+            self._negotiate(layer)
+            while self.is_established and not self._kill:
+                self._answer(layer)
+        except Exception as error:  # a door: one association must not take the others with it
+            log.error("association with %s failed: %s", self._request.calling, type(error).__name__)
+            log.debug("cause", exc_info=True)
+            self.abort(block=False)
+        self._note_the_end()
+        return layer.finish()
+
+    def _negotiate(self, layer: UpperLayer) -> None:
+        layer.open(self._request.pdu)
+        primitive = layer.receive_pdu()
+        if not isinstance(primitive, A_ASSOCIATE):
+            return
+        self.requestor.primitive = primitive
+        self.requestor.ae_title = primitive.calling_ae_title
+        evt.trigger(self, evt.EVT_REQUESTED, {})
+        if not (self.is_aborted or self.is_rejected):
+            self.acse.negotiate_association()
+
+    def _answer(self, layer: UpperLayer) -> None:
+        """The next message, the peer's wish to leave, or a wait for either."""
+        context_id, message = self.dimse.get_msg(block=False)
+        if message is not None:
+            self._serve_request(message, cast(int, context_id))
+        elif self.acse.is_release_requested():
+            self.leave()
+            self.acse.send_release(is_response=True)
+            self.is_released = True
+            self.is_established = False
+            evt.trigger(self, evt.EVT_RELEASED, {})
+        else:
+            layer.wait()
+
+    @property
+    def calling(self) -> str:
+        """The peer's AE title."""
+        return self._request.calling
+
+    def leave(self) -> None:
+        """Give the slot back: at the latest before the peer learns that it is released."""
+        if self.slot is not None:
+            self.slot.free()
+
+    def break_off(self, within_s: float) -> None:
+        """Abort and hang up, whatever is going on; any thread may call.
+
+        Parameters
+        ----------
+        within_s : float
+            Longest wait for a PDU to be sent whole, in seconds.
+        """
+        self._kill = True
+        connection = self.dul.socket
+        if isinstance(connection, PeerSocket):
+            connection.break_off(pdus.abort(0), within_s)
+
+    def _note_the_end(self) -> None:
+        if self.acse.is_aborted() and not self._sent_abort:
+            self.dul.receive_pdu(wait=False)
+            self.is_aborted = True
+            evt.trigger(self, evt.EVT_ABORTED, {})
+        self.is_established = False
+
+    def _abort_blocking(self, block: bool = True) -> None:
+        """There is no other thread to wait for."""
+        super()._abort_blocking(block=False)
+        self._kill = True
+
+    def _serve_request(self, msg: DimseServiceType, context_id: int) -> None:
+        """Answer what no service class of ours would, then let the library do its work."""
+        request: Any = msg
+        context = self._accepted_cx.get(context_id)
+        if context is None or request.MessageID is None:
+            super()._serve_request(msg, context_id)
+            return
+        status = _refusal(context.abstract_syntax, request)
+        if status:
+            answer = type(request)()
+            answer.MessageIDBeingRespondedTo = request.MessageID
+            answer.AffectedSOPClassUID = context.abstract_syntax
+            answer.Status = status
+            self.dimse.send_msg(answer, context_id)
+            return
+        super()._serve_request(msg, context_id)
+
+
+def _refusal(sop_class: str | None, request: Any) -> int:
+    """The status for what is no operation of a SOP class, or lacks a mandatory parameter."""
+    operations = _OPERATIONS.get(str(sop_class))
+    if operations and not isinstance(request, operations):
+        return _UNRECOGNISED_OPERATION
+    if isinstance(request, C_FIND) and request.Priority is None:
+        request.Priority = 0  # nothing depends on it
+    if request.is_valid_request:
+        return 0
+    return _UNABLE_TO_PROCESS if isinstance(request, C_FIND) else _MISTYPED_ARGUMENT

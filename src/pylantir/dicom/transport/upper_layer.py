@@ -1,0 +1,365 @@
+"""pynetdicom's upper layer (PS3.8), driven by the association's own thread.
+
+The library runs two threads for each association, which hand each other everything through queues
+and look for it every millisecond. Here one thread waits for the socket, feeds the library's state
+machine and serves; other threads may send, one at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import select
+import socket
+import ssl
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.fsm import TRANSITION_TABLE
+from pynetdicom.transport import AssociationSocket
+
+from pylantir.dicom.transport import pdus
+
+if TYPE_CHECKING:
+    from pynetdicom.association import Association
+    from pynetdicom.pdu_primitives import _PDUPrimitiveType
+
+log = logging.getLogger(__name__)
+
+_READ_BYTES = 65_536
+_PDU_BYTES = {0x05: 4, 0x06: 4, 0x07: 4, 0x03: 4}
+"""Length of those PDUs that have but one (PS3.8 9.3.4, 9.3.6 to 9.3.8)."""
+
+_INVALID, _CLOSED = "Evt19", "Evt17"
+_GONE = "Sta1"
+_WAITING_FOR_CLOSE = "Sta13"
+_MESSAGES_AHEAD = 8
+"""Requests that a peer may send before the first is answered; then it is read no further."""
+
+_NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageLimits:
+    """What an association may send.
+
+    Parameters
+    ----------
+    message_bytes : int
+        Longest DIMSE message, command and data set.
+    message_s : float
+        From its first to its last byte, in seconds; also for the peer to take an answer.
+    idle_s : float
+        Longest silence between messages, in seconds.
+    """
+
+    message_bytes: int = 1_048_576
+    message_s: float = 30.0
+    idle_s: float = 600.0
+
+
+def wait_for(connection: socket.socket, timeout_s: float, *, to_write: bool = False) -> None:
+    """Wait until there is something to read, or room to write; the descriptor may be any number.
+
+    Raises
+    ------
+    OSError, ValueError
+        It is closed.
+    """
+    if sys.platform == "win32":
+        sets = ([], [connection]) if to_write else ([connection], [])
+        select.select(*sets, [], timeout_s)
+        return
+    poller = select.poll()
+    poller.register(connection, select.POLLOUT if to_write else select.POLLIN)
+    poller.poll(timeout_s * 1000)
+
+
+def _has_decrypted(connection: socket.socket) -> bool:
+    return isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
+
+
+class PeerSocket(AssociationSocket):
+    """The library's socket, written by one thread at a time and with a deadline."""
+
+    def __init__(self, association: Association, connection: socket.socket, send_s: float) -> None:
+        super().__init__(association, client_socket=connection)
+        connection.setblocking(False)
+        self._send_s = send_s
+        self._writing = threading.Lock()
+
+    def send(self, bytestream: bytes) -> None:
+        """Send all of it, or report the connection closed."""
+        with self._writing:
+            try:
+                self._send_all(memoryview(bytestream))
+            except (OSError, ValueError) as error:  # hung up; closed meanwhile
+                if isinstance(error, TimeoutError):
+                    log.warning("association with %s ended: it does not read", _peer(self.assoc))
+                self.event_queue.put(_CLOSED)
+
+    def _send_all(self, left: memoryview) -> None:
+        until = time.monotonic() + self._send_s
+        while left:
+            if self.socket is None:
+                raise ConnectionError("closed")
+            try:
+                left = left[self.socket.send(left) :]
+            except _NOT_YET:
+                remains = until - time.monotonic()
+                if remains <= 0:
+                    raise TimeoutError from None
+                wait_for(self.socket, remains, to_write=True)
+
+    def receive(self, timeout_s: float) -> bytes | None:
+        """What has come; nothing within the time is None, the end of the connection is empty."""
+        connection = self.socket
+        if connection is None:
+            return b""
+        try:
+            if timeout_s and not _has_decrypted(connection):
+                wait_for(connection, timeout_s)
+            return connection.recv(_READ_BYTES)
+        except _NOT_YET:
+            return None
+        except (OSError, ValueError):
+            return b""
+
+    def break_off(self, last_words: bytes, within_s: float) -> None:
+        """Hang up, with a last PDU if there is room for one; any thread may call.
+
+        Parameters
+        ----------
+        last_words : bytes
+            A PDU.
+        within_s : float
+            Longest wait for the end of another PDU, in seconds.
+        """
+        connection = self.socket
+        if connection is None:
+            return
+        if self._writing.acquire(timeout=within_s):
+            with contextlib.suppress(OSError, ValueError):
+                connection.send(last_words)
+            self._writing.release()
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads or writes
+
+    def detach(self) -> socket.socket | None:
+        """Give the socket away: the library closes nothing any more."""
+        connection, self.socket = self.socket, None
+        return connection
+
+    def _shutdown_socket(self) -> None:
+        if self.socket is not None:
+            with contextlib.suppress(OSError):  # the peer was faster; the library closes nothing
+                self.socket.shutdown(socket.SHUT_RDWR)
+            self.socket.close()
+
+
+class UpperLayer(DULServiceProvider):
+    """The library's provider without its thread.
+
+    Parameters
+    ----------
+    association : Association
+        The parent.
+    limits : MessageLimits
+        What the peer may send.
+    """
+
+    def __init__(self, association: Association, limits: MessageLimits) -> None:
+        super().__init__(association)
+        self._limits = limits
+        self._turn = threading.RLock()
+        self._owner = 0
+        self._received = bytearray()
+        self._message_bytes = 0
+        self._began: float | None = None
+        """When the first byte of a message came whose last one has not."""
+        self._last_traffic = time.monotonic()
+
+    # --- for the association ---
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no more can come: aborted, released, rejected, hung up."""
+        return self.state_machine.current_state in (_GONE, _WAITING_FOR_CLOSE)
+
+    def open(self, request: bytes) -> None:
+        """Take the connection and its association request (events 5 and 6)."""
+        self._owner = threading.get_ident()
+        with self._turn:
+            self._work_off()
+            self._received += request
+            self._split()
+
+    def send_pdu(self, primitive: _PDUPrimitiveType) -> None:
+        """Send at once; what the state does not allow to be sent any more is forgotten."""
+        super().send_pdu(primitive)
+        with self._turn:
+            self._work_off()
+
+    def write(self, data: bytes) -> None:
+        """Write whole P-DATA-TF PDUs, after a look at what the peer says meanwhile."""
+        self.look()
+        connection = self.socket
+        if connection is not None and not self.is_over:
+            connection.send(data)
+            if not self.event_queue.empty():
+                with self._turn:
+                    self._work_off()
+
+    def look(self, for_s: float = 0.0) -> None:
+        """Read what there is, or what comes within some seconds, while a request is served."""
+        is_ours = threading.get_ident() == self._owner
+        if is_ours and not self.is_over and self.assoc.dimse.msg_queue.qsize() < _MESSAGES_AHEAD:
+            self._pump(for_s)
+
+    def wait(self) -> None:
+        """Wait for the peer and work off what it sends; returns at the latest at a deadline.
+
+        A message that does not end in time is aborted. So is the association after too long a
+        silence.
+        """
+        now = time.monotonic()
+        if self._began is not None:
+            left = self._began + self._limits.message_s - now
+            reason = "a message does not end"
+        else:
+            left = self._last_traffic + self._limits.idle_s - now
+            reason = "no traffic"
+        if left > 0:
+            self._pump(left)
+            return
+        log.info("association with %s ended: %s", _peer(self.assoc), reason)
+        self.assoc.abort(block=False)
+
+    def finish(self) -> socket.socket | None:
+        """End for good; returns the socket if the peer is the one to close it (state 13)."""
+        with self._turn:
+            connection: Any = self.socket
+            waits = self.state_machine.current_state == _WAITING_FOR_CLOSE
+            given = connection.detach() if connection is not None and waits else None
+            if connection is not None:
+                connection._shutdown_socket()
+            if self.state_machine.current_state != _GONE:
+                self._do(_CLOSED)
+            return given
+
+    # --- the state machine ---
+
+    def _pump(self, timeout_s: float) -> None:
+        connection: Any = self.socket
+        received = connection.receive(timeout_s) if connection is not None else b""
+        if received is None:
+            return
+        with self._turn:
+            if received:
+                self._last_traffic = time.monotonic()
+                self._received += received
+                self._split()
+            else:
+                self.event_queue.put(_CLOSED)
+            self._work_off()
+
+    def _split(self) -> None:
+        """Cut what has come into PDUs and work off each; what is none ends the association."""
+        messages = self.assoc.dimse.msg_queue.qsize()
+        while len(self._received) >= pdus.HEADER_BYTES and not self.is_over:
+            kind, length = pdus.header(self._received)
+            wrong = self._wrong(kind, length)
+            if wrong:
+                self._protest(wrong)
+                break
+            size = pdus.HEADER_BYTES + length
+            if len(self._received) < size:
+                break
+            pdu = bytes(self._received[:size])
+            del self._received[:size]
+            self._take(pdu)
+        if self.is_over:
+            self._received.clear()
+        self._note_beginning(self.assoc.dimse.msg_queue.qsize() != messages)
+
+    def _wrong(self, kind: int, length: int) -> str:
+        if kind == pdus.P_DATA_TF:
+            longest = self.assoc.acceptor.maximum_length or pdus.MAX_ASSOCIATE_BYTES
+            if length > longest:
+                return f"a P-DATA-TF of {length} bytes, {longest} were agreed"
+            if self._message_bytes + length > self._limits.message_bytes:
+                return f"a message longer than {self._limits.message_bytes} bytes"
+            return ""
+        if kind not in (0x01, 0x02) and kind not in _PDU_BYTES:
+            return f"a PDU of unknown type {kind}"
+        if length > pdus.MAX_ASSOCIATE_BYTES or length != _PDU_BYTES.get(kind, length):
+            return f"a PDU of type {kind} and {length} bytes"
+        return ""
+
+    def _take(self, pdu: bytes) -> None:
+        if pdu[0] == pdus.P_DATA_TF:
+            self._message_bytes += len(pdu)
+        try:
+            decoded, event = self._decode_pdu(bytearray(pdu))
+        except Exception as error:  # noqa: BLE001 - a door: the library stumbles over what peers send
+            self._protest(f"a PDU that is none ({type(error).__name__})")
+            return
+        self._recv_pdu.put(decoded)
+        self.event_queue.put(event)
+        self._work_off()
+        if self.assoc.dimse.message is None:
+            self._message_bytes = 0
+
+    def _note_beginning(self, a_message_has_ended: bool) -> None:
+        if not self._received and self.assoc.dimse.message is None:
+            self._began = None
+        elif self._began is None or a_message_has_ended:
+            self._began = time.monotonic()
+
+    def _protest(self, words: str) -> None:
+        log.info("association with %s ended: %s", _peer(self.assoc), words)
+        self.event_queue.put(_INVALID)
+        self._work_off()
+
+    def _work_off(self) -> None:
+        """Everything that waits: what the user sends, and the events that come of it."""
+        while True:
+            self._process_recv_primitive()
+            try:
+                event = self.event_queue.get_nowait()
+            except queue.Empty:
+                return
+            self._do(event)
+
+    def _do(self, event: str) -> None:
+        state = self.state_machine.current_state
+        if (event, state) not in TRANSITION_TABLE:
+            with contextlib.suppress(queue.Empty):
+                self.to_provider_queue.get_nowait()  # nobody is there any more
+            return
+        try:
+            self.state_machine.do_action(event)
+        except Exception as error:  # a door: a message that the library stumbles over
+            log.debug("cause", exc_info=True)
+            if event != _INVALID and (_INVALID, state) in TRANSITION_TABLE:
+                self._protest(f"a message that is none ({type(error).__name__})")
+            else:
+                self._end_badly()
+        if self.is_over:
+            self.assoc.is_established = False
+
+    def _end_badly(self) -> None:
+        """Not even an abort can be sent."""
+        self.state_machine.current_state = _GONE
+        if self.socket is not None:
+            self.socket._shutdown_socket()
+
+
+def _peer(association: Association) -> str:
+    requestor = association.requestor
+    return requestor.ae_title.strip() or requestor.address
