@@ -6,6 +6,7 @@ else.
 
 from __future__ import annotations
 
+import gc
 import inspect
 import socket
 import threading
@@ -130,6 +131,31 @@ def test_an_association_needs_no_thread_of_the_library() -> None:
         assert not association.is_alive()
         assert not association.dul.is_alive()
         assert scanner.echo().status == 0x0000
+
+
+def test_an_association_that_has_ended_leaves_nothing_to_the_garbage_collector() -> None:
+    """Memory would grow until a collection, which stops everybody."""
+    with listening() as server:
+
+        def come_and_go() -> None:
+            with scanner_of(server) as scanner:
+                scanner.echo()
+            assert wait_until(lambda: server.active_associations == [])
+
+        come_and_go()
+        gc.collect()
+        gc.disable()
+        try:
+            come_and_go()
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            gc.collect()
+            left = [type(found).__name__ for found in gc.garbage]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+    ours = {"ScannerAssociation", "UpperLayer", "Messages", "PeerSocket", "DULServiceProvider"}
+    assert ours & set(left) == set()
 
 
 # --- The connection ---

@@ -91,6 +91,7 @@ class ScannerAssociation(Association):
     ) -> None:
         self._shared_handlers = handlers
         super().__init__(ae, MODE_ACCEPTOR)
+        _take_apart(self.dul)
         self.dul = UpperLayer(self, limits)
         self.dimse = Messages(self)
         self._request = request
@@ -130,7 +131,21 @@ class ScannerAssociation(Association):
             log.debug("cause", exc_info=True)
             self.abort(block=False)
         self._note_the_end()
-        return layer.finish()
+        connection = layer.finish()
+        self._take_apart(layer)
+        return connection
+
+    def _take_apart(self, layer: UpperLayer) -> None:
+        """Cut the circles of references, so that memory is free without a garbage collection."""
+        parts: list[Any] = [self.acse, self.dimse, layer.socket]
+        for part in filter(None, parts):
+            part._assoc = None
+        users: list[Any] = [self.requestor, self.acceptor]
+        for user in users:
+            user.assoc = None
+        _take_apart(layer)
+        vars(self).pop("_target", None)  # of a thread that is never started
+        vars(self).pop("abort", None)
 
     def _negotiate(self, layer: UpperLayer) -> None:
         layer.open(self._request.pdu)
@@ -208,6 +223,11 @@ class ScannerAssociation(Association):
             self.dimse.send_msg(answer, context_id)
             return
         super()._serve_request(msg, context_id)
+
+
+def _take_apart(layer: Any) -> None:
+    layer._assoc = layer.state_machine.dul = None
+    vars(layer).pop("_target", None)
 
 
 def _refusal(sop_class: str | None, request: Any) -> int:
