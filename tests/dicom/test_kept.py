@@ -235,16 +235,20 @@ def test_items_that_are_not_stored_are_never_taken_for_each_other(store: ItemSto
 
 
 def test_no_more_is_kept_than_is_said(store: ItemStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "MAX_ANSWERS", 5)
+    monkeypatch.setattr(kept, "MAX_ANSWERS", 10)
     monkeypatch.setattr(kept, "_MAX_ANSWERS_ALIKE", 3)
     store.put([booking(str(n)) for n in range(4)])
     answers = KeptAnswers(store)
+    few = [WorklistQuery(limit=2, offset=offset) for offset in range(3)]
     for title in ("MR1", "MR2", "MR3"):
         alike = replace(PLAIN, station=title)
-        for _ in range(2):
-            assert told(answers, alike=alike) == plain(store.find(EVERYTHING), alike)
+        for query in (EVERYTHING, *few) * 2:
+            assert told(answers, query, alike) == plain(store.find(query), alike)
 
-    assert sum(map(len, answers._kinds.values())) <= 6
+    kinds = answers._kinds.values()
+    assert all(len(kind._answers) <= 3 for kind in kinds)
+    assert all(sum(map(len, kind._whole[1].values())) <= 3 for kind in kinds)
+    assert sum(map(len, kinds)) <= 10
 
 
 def test_many_kinds_of_requests_do_not_add_up(store: ItemStore) -> None:

@@ -182,6 +182,21 @@ def test_the_revision_changes_with_a_commit_of_anybody_and_with_nothing_else(
     assert len({first, second, third}) == 3
 
 
+def test_a_program_that_keeps_readers_out_is_not_waited_for(
+    database: Database, db_path: Path
+) -> None:
+    """Scanners that ask meanwhile would wait one after the other."""
+    assert database.revision() is not None
+    with closing(sqlite3.connect(db_path, isolation_level=None)) as other:
+        database.close()
+        other.execute("PRAGMA journal_mode=DELETE")
+        assert database.revision() is not None
+        other.execute("BEGIN EXCLUSIVE")
+        assert database.revision() is None
+        other.execute("ROLLBACK")
+    assert database.revision() is not None
+
+
 def test_after_a_restart_no_revision_is_like_one_before(database: Database) -> None:
     before = database.revision()
     database.close()

@@ -20,8 +20,8 @@ from pylantir.worklist.query import WorklistQuery
 from pylantir.worklist.revision import Revision
 from pylantir.worklist.store import ItemStore
 
-MAX_ANSWERS = 40_000
-"""Answers that are kept in all, each for one item; some 30 MB."""
+MAX_ANSWERS = 80_000
+"""Answers that are kept in all, each for one item; 60 MB if no two were the same."""
 
 _MAX_KINDS = 32
 _MAX_ANSWERS_ALIKE = 20_000
@@ -112,9 +112,10 @@ class _AnswersAlike:
         self._cut = alike.cut
         self._answers: dict[int, tuple[int, bytes]] = {}
         self._whole: tuple[Revision | None, dict[WorklistQuery, list[bytes]]] = None, {}
+        self._in_whole = 0
 
     def __len__(self) -> int:
-        return len(self._answers)
+        return len(self._answers) + self._in_whole
 
     def parts(self, query: WorklistQuery, store: ItemStore) -> Iterator[list[bytes]]:
         revision = store.database.revision()
@@ -129,8 +130,9 @@ class _AnswersAlike:
                 if len(answers) <= _MAX_ANSWERS_ALIKE:
                     answers += part
                 yield part
-        if len(answers) <= _MAX_ANSWERS_ALIKE and revision == store.settled():
-            self._keep(revision, query, answers)
+        if len(answers) > _MAX_ANSWERS_ALIKE or revision is None or revision != store.settled():
+            return
+        self._keep(revision, query, answers)
 
     def _answer(self, item: WorklistItem) -> bytes:
         """A stored item has a number and a version; its answer is kept until it changes."""
@@ -144,9 +146,12 @@ class _AnswersAlike:
             self._answers[item.item_id] = item.version, answer
         return answer
 
-    def _keep(self, revision: Revision | None, query: WorklistQuery, answers: list[bytes]) -> None:
+    def _keep(self, revision: Revision, query: WorklistQuery, answers: list[bytes]) -> None:
         kept_at, whole = self._whole
-        if kept_at != revision or len(whole) >= _MAX_WHOLE:
+        is_full = len(whole) >= _MAX_WHOLE or self._in_whole + len(answers) > _MAX_ANSWERS_ALIKE
+        if kept_at != revision or is_full:
             whole = {}
         # Another thread may look at the old one meanwhile: it stays as it is.
-        self._whole = revision, whole | {query: answers}
+        whole = whole | {query: answers}
+        self._whole = revision, whole
+        self._in_whole = sum(map(len, whole.values()))

@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from pylantir.errors import DatabaseDamaged, DatabaseUnavailable, StoreError
-from pylantir.worklist.revision import Revision, RevisionWatch
+from pylantir.worklist.revision import BUSY, Revision, RevisionWatch
 from pylantir.worklist.sqlitefile import SqliteFile
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,6 @@ _HINTS = {
     "unable to open": ". Look whether db_path is a file in a folder that you may enter.",
 }
 _DAMAGED = ("malformed", "not a database", "corrupt", "disk image")
-_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ class Database:
         self.reopened = 0
         self._write_lock = threading.RLock()
         self._engine = self._make_engine(echo)
-        self._watch = RevisionWatch(self.file, READ_TIMEOUT_S) if self.file else None
+        self._watch = RevisionWatch(self.file) if self.file else None
 
     @property
     def engine(self) -> Engine:
@@ -184,7 +183,7 @@ class Database:
         try:
             driver.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() >= until:
+            if error.sqlite_errorcode & 0xFF not in BUSY or time.monotonic() >= until:
                 raise
             if self.trouble is None:
                 log.warning("the database is locked by another program; writes wait for it")
@@ -193,7 +192,9 @@ class Database:
         return True
 
     def revision(self) -> Revision | None:
-        """What changes whenever anybody commits; nothing where that cannot be told (not SQLite).
+        """What changes whenever anybody commits; nothing where or while that cannot be told.
+
+        It cannot on other databases than SQLite, nor while a program keeps even readers out.
 
         Raises
         ------

@@ -7,6 +7,9 @@ import threading
 
 from pylantir.worklist.sqlitefile import SqliteFile
 
+BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
+"""Primary result codes of SQLite that mean: another time."""
+
 Revision = tuple[int, int]
 """One state of the database: whoever reads at the same revision reads the same."""
 
@@ -22,19 +25,18 @@ class RevisionWatch:
     ----------
     file : SqliteFile
         The database.
-    timeout_s : float
-        How long it waits for a program that keeps even readers out, in seconds.
     """
 
-    def __init__(self, file: SqliteFile, timeout_s: float) -> None:
+    def __init__(self, file: SqliteFile) -> None:
         self._file = file
-        self._timeout_s = timeout_s
         self._connection: sqlite3.Connection | None = None
         self._opened = 0
         self._one_at_a_time = threading.Lock()
 
-    def revision(self) -> Revision:
-        """The present revision.
+    def revision(self) -> Revision | None:
+        """The present revision; nothing while another program keeps even readers out.
+
+        It never waits for that program: scanners that ask meanwhile would wait one after the other.
 
         Raises
         ------
@@ -46,9 +48,14 @@ class RevisionWatch:
         self._file.require()
         with self._one_at_a_time:
             if self._connection is None:
-                self._connection = self._file.connect(self._timeout_s)
+                self._connection = self._file.connect(timeout_s=0)
                 self._opened += 1  # another connection counts from another number
-            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+            try:
+                (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF in BUSY:
+                    return None
+                raise
         return self._opened, int(version)
 
     def close(self) -> None:
