@@ -170,7 +170,7 @@ class RestApi:
 
     def _check(self) -> list[Check]:
         try:
-            self._worklist.items.revision()
+            self._worklist.items.count()
             found = [Check("database", True, "answers")]
         except StoreError:
             return [Check("database", False, "cannot be read; the log says why")]

@@ -149,10 +149,10 @@ def test_a_slow_body_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_defect_is_a_problem_and_no_traceback(
     api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(_: object) -> int:
+    def broken(*_: object) -> int:
         raise RuntimeError("Doe^Jane was here")
 
-    monkeypatch.setattr(type(api.worklist.items), "revision", broken)
+    monkeypatch.setattr(type(api.worklist.items), "settled", broken)
     with caplog.at_level(logging.INFO):
         answer = api("GET", "/worklist")
 

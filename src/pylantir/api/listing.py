@@ -139,6 +139,8 @@ def _searched(item: WorklistItem) -> tuple[str, ...]:
 
 def folded(text: str) -> str:
     """Text without case and accents."""
+    if text.isascii():
+        return text.lower()
     parts = unicodedata.normalize("NFD", text.casefold())
     return "".join(part for part in parts if not unicodedata.combining(part))
 

@@ -1,4 +1,4 @@
-"""Pages of items: found once per change of the worklist, however often they are asked for."""
+"""Pages of items: found once per change of the database, however often they are asked for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pylantir.api.fields import encoded
 from pylantir.api.listing import in_order
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.query import WorklistQuery
+from pylantir.worklist.revision import Revision
 from pylantir.worklist.store import ItemStore
 
 _KEPT_ANSWERS = 16
@@ -36,26 +37,47 @@ class Pages:
     def __init__(self, store: ItemStore) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._answers: OrderedDict[tuple[int, str, WorklistQuery], list[WorklistItem]]
+        self._answers: OrderedDict[tuple[str, WorklistQuery], list[WorklistItem]]
         self._answers = OrderedDict()
+        self._revision: Revision | None = None
         self._encoded: dict[int, tuple[int, bytes]] = {}
 
     def page(self, query: WorklistQuery, sort: str, offset: int, limit: int) -> Page:
-        """One page of the items that match, in an order of :mod:`pylantir.api.listing`."""
-        revision = self._store.revision()
-        asked = (revision, sort, query)
-        with self._lock:
-            found = self._answers.get(asked)
+        """One page of the items that match, in an order of :mod:`pylantir.api.listing`.
+
+        Raises
+        ------
+        StoreError
+            The database cannot be read.
+        """
+        found = self._known((sort, query))
         if found is None:
-            # What is found may be newer than the revision, never older: the next change finds anew.
+            before = self._store.database.revision()
             found = in_order(self._store.find(query), sort)
-            self._keep(asked, found)
+            self._keep((sort, query), found, before)
         return Page(found[offset : offset + limit], len(found))
 
-    def _keep(self, asked: tuple[int, str, WorklistQuery], found: list[WorklistItem]) -> None:
+    def _known(self, asked: tuple[str, WorklistQuery]) -> list[WorklistItem] | None:
+        revision = self._store.settled()
         with self._lock:
-            for old in [key for key in self._answers if key[0] != asked[0]]:
-                del self._answers[old]
+            if revision is None or revision != self._revision:
+                return None
+            return self._answers.get(asked)
+
+    def _keep(
+        self,
+        asked: tuple[str, WorklistQuery],
+        found: list[WorklistItem],
+        before: Revision | None,
+    ) -> None:
+        """Keep an answer, unless somebody has committed anything meanwhile."""
+        revision = self._store.settled()
+        if revision is None or revision != before:
+            return
+        with self._lock:
+            if revision != self._revision:
+                self._answers.clear()
+                self._revision = revision
             self._answers[asked] = found
             while len(self._answers) > _KEPT_ANSWERS:
                 self._answers.popitem(last=False)

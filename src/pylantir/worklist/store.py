@@ -130,12 +130,6 @@ class ItemStore:
         revision = self.database.revision()
         return revision if revision == self._checked else None
 
-    def revision(self) -> int:
-        """A number that every change of any item raises, whoever made it."""
-        self._try_foreign_rows()
-        with self.database.read() as connection:
-            return int(connection.execute(select(changes.c.version)).scalar_one())
-
     def count(self) -> int:
         """How many rows there are in all, rejected ones included."""
         with self.database.read() as connection:
