@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PROVE_EVERY_S = 10.0
-SAY_EVERY_S = 1.0
+FIRST_PROOF_S = 1.0
+SAY_EVERY_S = 0.5
 LATE_S = 20.0
 """A proof that takes longer than this is none."""
 
@@ -105,7 +106,7 @@ class Pulse:
         return PROVE_EVERY_S if patience_s is None else min(PROVE_EVERY_S, patience_s / 3)
 
     def _prove_again_and_again(self) -> None:
-        pause_s = SAY_EVERY_S
+        pause_s = FIRST_PROOF_S
         while not self._stopping.wait(pause_s):
             began = time.monotonic()
             try:

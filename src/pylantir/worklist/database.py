@@ -40,8 +40,9 @@ _PRAGMAS = ("PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON")
 _HINTS = {
     "readonly": ". Make the file and its folder writable, or choose another db_path.",
     "locked": ". Another program holds it; end that program.",
+    "locking": ". Another program holds it; end that program.",
     "full": ". Make room on the disk.",
-    "I/O error": ". Look at the disk: it is full, failing, or no longer connected.",
+    "I/O error": ". Look at the disk: it is full, read-only, failing, or no longer there.",
     "unable to open": ". Look whether db_path is a file in a folder that you may enter.",
 }
 _DAMAGED = ("malformed", "not a database", "corrupt", "disk image")

@@ -29,6 +29,9 @@ PROVE_WRITING_EVERY_S = 60.0
 _PATIENCE_S = 0.5
 """How long a look waits for whoever has locked the database, before it says so."""
 
+_TOO_LONG_S = 1.0
+"""A look that takes longer hangs in the database: SQLite itself may wait for ten seconds."""
+
 _ROOM_BYTES = 256 * 1024
 _STOP_S = 1.0
 
@@ -63,6 +66,7 @@ class DatabaseWatch:
         self._seen_version = 0
         self._log: tuple[int, int] | None = None
         self._proved_writing_at = time.monotonic()
+        self._looking_since = 0.0
         self._said = ""
         self._since = 0.0
         self._beyond_repair = False
@@ -71,7 +75,13 @@ class DatabaseWatch:
 
     @property
     def trouble(self) -> str:
-        """What is wrong now; empty when nothing is."""
+        """What is wrong now; empty when nothing is. Asking waits for nobody."""
+        since = self._looking_since
+        if not self._said and since and time.monotonic() - since > _TOO_LONG_S:
+            self._say(
+                f"the database {self._path} does not answer. Perhaps another program holds it; "
+                "end that program."
+            )
         return self._said
 
     def start(self) -> None:
@@ -87,6 +97,7 @@ class DatabaseWatch:
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_EVERY_S):
+            self._looking_since = time.monotonic()
             try:
                 self.look()
             except Stopped:
@@ -94,6 +105,7 @@ class DatabaseWatch:
             except Exception as error:  # a door: the watch goes on
                 log.debug("cause", exc_info=True)
                 self._say(f"the database cannot be watched: {type(error).__name__}")
+            self._looking_since = 0.0
 
     def look(self) -> str:
         """Look once; returns what is wrong."""
