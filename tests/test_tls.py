@@ -16,10 +16,10 @@ from pylantir.errors import ConfigurationError
 from pylantir.tls import (
     CIPHERS,
     client_context,
+    client_reason,
     expiry,
     names_in,
     pinned_context,
-    reason,
     server_context,
 )
 
@@ -113,7 +113,7 @@ def test_the_host_must_be_named_unless_told_otherwise(authority: Authority) -> N
 
     with pytest.raises(ssl.SSLCertVerificationError) as error:
         shake_hands(server, client_context(authority.path))
-    assert "name its authority, or check the host" in reason(error.value)
+    assert "name its authority, or check the host" in client_reason(error.value)
     assert shake_hands(server, client_context(authority.path, check_host_name=False))
 
 

@@ -22,6 +22,7 @@ from pylantir.worklist.sources import SourceState
 if TYPE_CHECKING:
     from pylantir.audit.trail import AuditTrail
     from pylantir.config.schema import Config, DataSource
+    from pylantir.dicom.certificates import Certificates
     from pylantir.dicom.peer import Peer
 
 LITTLE_ROOM_BYTES = 500_000_000
@@ -72,6 +73,14 @@ def check_audit(trail: AuditTrail) -> Check:
     sent = trail.forwarder.problem if trail.forwarder is not None else ""
     words = "; ".join(filter(None, [trail.problem, f"syslog {sent}" if sent else ""]))
     return Check("audit", State.WARNING if words else State.OK, words or "is written")
+
+
+def check_certificate(certificates: Certificates) -> Check:
+    """Whether the TLS certificate is good, and for a while."""
+    words = certificates.problem
+    if certificates.has_ended:
+        return Check("certificate", State.CRITICAL, words)
+    return Check("certificate", State.WARNING if words else State.OK, words or certificates.until)
 
 
 def check_backups(

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pylantir.audit import events
 from pylantir.audit.opening import open_trail
 from pylantir.audit.trail import AuditTrail
+from pylantir.checks import check_certificate
 from pylantir.clock import SiteClock, zone_data_version, zone_warnings
 from pylantir.dicom.ae import ApplicationEntity
-from pylantir.dicom.peer import Peer
+from pylantir.dicom.peer import Peer, PeerTls
 from pylantir.dicom.scanners import scanner_for
 from pylantir.dicom.scu import echo
 from pylantir.errors import DatabaseDamaged, PeerError, StartError
+from pylantir.health import Check
 from pylantir.pulse import Pulse
 from pylantir.service import ServiceManager
 from pylantir.sources.settings import zone_names
@@ -182,7 +184,9 @@ class Daemon:
         care = upkeep(worklist.config, worklist.items, worklist.backups, worklist.clock.now)
         watch = next((part for part in care if isinstance(part, DatabaseWatch)), None)
         self._manager = ServiceManager()
-        self.pulse = Pulse(worklist, lambda: self.own_peer, watch, self._manager)
+        self.pulse = Pulse(
+            worklist, lambda: self.own_peer, watch, self._manager, self._certificate_checks
+        )
         self.metrics = self._make_metrics()
         metrics = (self.metrics,) if self.metrics is not None else ()
         self._parts: tuple[Part, ...] = (
@@ -219,7 +223,13 @@ class Daemon:
             port=port,
             called_ae_title=called[0] if called else config.ae_title,
             calling_ae_title=calling.strip(),
+            tls=self._own_tls if self.ae.is_tls_only else None,
         )
+
+    @property
+    def _own_tls(self) -> PeerTls | None:
+        certificates = self.ae.certificates
+        return PeerTls(make=certificates.own_context) if certificates is not None else None
 
     @property
     def own_peer(self) -> Peer:
@@ -279,12 +289,36 @@ class Daemon:
             log.warning("%s", words)
 
     def _prove(self) -> None:
+        """Ask ourselves, through each door."""
+        self._prove_door(self.own_peer)
+        secured = self.ae.tls_address
+        if secured is None or self.ae.is_tls_only:
+            return
         try:
-            status = echo(self.own_peer)
+            self._prove_door(replace(self.own_peer, port=secured[1], tls=self._own_tls))
+        except StartError as error:
+            tls = self.worklist.config.tls
+            if tls is None or not tls.mutual:
+                raise
+            # It may be certified for a server only; scanners are no matter of that.
+            log.warning("TLS cannot be proven by the server itself: %s", error)
+
+    def _prove_door(self, peer: Peer) -> None:
+        tls = self.worklist.config.tls
+        try:
+            status = echo(peer)
         except PeerError as error:
-            raise StartError(f"the server does not answer its own C-ECHO: {error}") from error
+            words = f"the server does not answer its own C-ECHO: {error}"
+            if peer.tls is not None and tls is not None and tls.mutual:
+                words += "; with tls.mutual its certificate must be one that tls.ca certifies "
+                words += "for clients, too, unless tls.plain is true"
+            raise StartError(words) from error
         if not status.is_success:
             raise StartError(f"the server answers its own C-ECHO with {status.words}")
+
+    def _certificate_checks(self) -> list[Check]:
+        certificates = self.ae.certificates
+        return [] if certificates is None else [check_certificate(certificates)]
 
     def wait(self) -> None:
         """Block until :meth:`request_stop` or a signal."""

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,8 @@ class Pulse:
         Knows what is wrong with the database file.
     manager : ServiceManager
         Hears that we are alive.
+    more : callable, optional
+        Further checks; must not wait for anybody.
     """
 
     def __init__(
@@ -68,7 +70,9 @@ class Pulse:
         peer: Callable[[], Peer],
         watch: DatabaseWatch | None,
         manager: ServiceManager,
+        more: Callable[[], Iterable[Check]] = tuple,
     ) -> None:
+        self._more = more
         self._worklist = worklist
         self._peer = peer
         self._watch = watch
@@ -157,7 +161,8 @@ class Pulse:
             checks = [c for c in checks if c.name != "database"]
             checks.append(Check("database", State.CRITICAL, trouble))
         audit = check_audit(self._worklist.audit)
-        return Health((*checks, *self._disk_and_backups(), audit, *check_memory()))
+        others = (*self._disk_and_backups(), audit, *self._more(), *check_memory())
+        return Health((*checks, *others))
 
     def _trouble(self) -> str:
         said = self._watch.trouble if self._watch is not None else ""
@@ -196,6 +201,7 @@ class Pulse:
                         "port": peer.port,
                         "called": peer.called_ae_title,
                         "calling": peer.calling_ae_title,
+                        "tls": peer.tls is not None,
                         **now.record(),
                     }
                 )

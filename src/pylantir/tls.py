@@ -146,12 +146,19 @@ def _path(shown: str) -> Path:
     return Path(shown).expanduser()
 
 
-def reason(error: ssl.SSLError) -> str:
-    """Why there is no TLS, in words instead of OpenSSL's."""
+def reason(error: OSError) -> str:
+    """Why a handshake failed, in OpenSSL's words made readable."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        told = error.verify_message.rstrip(".")
-        return f"its certificate is not trusted ({told}); name its authority, or check the host"
-    told = (error.reason or str(error)).replace("_", " ").lower()
+        return f"certificate not trusted: {error.verify_message.rstrip('.')}"
+    told = getattr(error, "reason", None) or error.strerror or str(error)
+    return str(told).replace("_", " ").lower()
+
+
+def client_reason(error: ssl.SSLError) -> str:
+    """Why there is no TLS with a server, and the way out."""
+    told = reason(error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its {told}; name its authority, or check the host"
     if "certificate required" in told or "handshake failure" in told:
         return f"{told}; it may want a certificate of ours"
     if "wrong version number" in told or "unexpected eof" in told:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pylantir.config.schema import Config
-    from pylantir.dicom.peer import Peer
+    from pylantir.dicom.peer import Peer, PeerTls
     from pylantir.health import Check, Health
 
 _SILENT_S = 15.0
@@ -71,7 +71,7 @@ def _look(config: Config, timeout_s: float) -> Health:
         peer = _configured_peer(config, timeout_s)
         return Health((check_dicom(peer), _read_database(config)))
     said = _what_it_said(path)
-    peer = _told_peer(said, timeout_s) or _configured_peer(config, timeout_s)
+    peer = _told_peer(said, config, timeout_s) or _configured_peer(config, timeout_s)
     seen = [_check_process(path, said), check_dicom(peer), _read_database(config)]
     return Health(tuple(_worst_of_each(seen, said)))
 
@@ -95,7 +95,7 @@ def _check_process(path: Path, said: dict[str, Any]) -> Check:
     return Check("process", State.OK, words)
 
 
-def _told_peer(said: dict[str, Any], timeout_s: float) -> Peer | None:
+def _told_peer(said: dict[str, Any], config: Config, timeout_s: float) -> Peer | None:
     """How the server reaches itself: it lets that in, whatever its rules are."""
     from pylantir.dicom.peer import Peer
 
@@ -107,7 +107,19 @@ def _told_peer(said: dict[str, Any], timeout_s: float) -> Peer | None:
         called_ae_title=str(said.get("called")),
         calling_ae_title=str(said.get("calling")),
         timeout_s=timeout_s,
+        tls=_own_tls(config) if said.get("tls") else None,
     )
+
+
+def _own_tls(config: Config) -> PeerTls | None:
+    """What the server presents is what its configuration names."""
+    from pylantir.dicom.peer import PeerTls
+    from pylantir.tls import pinned_context
+
+    settings = config.tls
+    if settings is None:
+        return None
+    return PeerTls(make=lambda: pinned_context(settings.certificate, settings.key))
 
 
 def _configured_peer(config: Config, timeout_s: float) -> Peer:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from pylantir.config.api import ApiSettings
-from pylantir.config.security import AccessRule, AuditSettings, Limits
+from pylantir.config.security import AccessRule, AuditSettings, Limits, TlsSettings
 from pylantir.config.values import (
     AETitle,
     CharacterSet,
@@ -154,6 +154,7 @@ class Config(Model):
     access: tuple[AccessRule, ...] = Field(
         (), description="who else may connect, from where and what for"
     )
+    tls: TlsSettings | None = Field(None, description="DICOM over TLS; none when absent")
     scanners: tuple[ScannerProfile, ...] = Field((), description="settings of single scanners")
     maximum_associations: Annotated[int, Field(ge=1, strict=True)] = Field(
         500, description="associations at the same time"
@@ -216,6 +217,15 @@ class Config(Model):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{what}: expected unique names, {', '.join(twice)} stands twice")
+        return self
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Config:
+        if self.tls and self.tls.plain and self.tls.port == self.port != 0:
+            raise ValueError(
+                f"tls.port: expected another port than {self.port}, which is for connections "
+                "without TLS; or set tls.plain to false"
+            )
         return self
 
     @model_validator(mode="after")

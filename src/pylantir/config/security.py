@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from pylantir.config.values import AETitle, Flag, Model, Network
+from pylantir.config.values import AETitle, Flag, Model, Network, ae_title
 
 
 class AccessRule(Model):
@@ -54,6 +54,40 @@ class Limits(Model):
     message_bytes: Annotated[int, Field(ge=65_536, strict=True)] = Field(
         1_048_576, description="longest message of a scanner"
     )
+
+
+class TlsSettings(Model):
+    """DICOM over TLS (PS3.15 B.12, BCP 195: TLS 1.2 or 1.3)."""
+
+    certificate: str = Field(min_length=1, description="PEM file of the server's certificate chain")
+    key: str | None = Field(
+        None, description="PEM file of its key; may stand in the file of the certificate"
+    )
+    port: Annotated[int, Field(ge=0, le=65535, strict=True)] = Field(
+        2762, description="port for TLS; 0 takes any free one"
+    )
+    plain: Flag = Field(
+        True, description="false: only TLS is listened for, and nothing on the other port"
+    )
+    ca: str | None = Field(None, description="PEM file of the authorities that certify scanners")
+    mutual: Flag = Field(False, description="turn scanners away that show no certificate of theirs")
+    scanner_names: dict[str, str] = Field(
+        {},
+        description="calling AE title to a name in its certificate (common name, DNS name or "
+        "address); such a title is let in over TLS with that certificate only",
+    )
+
+    @model_validator(mode="after")
+    def _knows_who_certifies(self) -> TlsSettings:
+        for wanted, name in ((self.mutual, "mutual"), (self.scanner_names, "scanner_names")):
+            if wanted and self.ca is None:
+                raise ValueError(f"{name}: expected ca as well, the authority of the scanners")
+        return self
+
+    @field_validator("scanner_names")
+    @classmethod
+    def _by_ae_title(cls, names: dict[str, str]) -> dict[str, str]:
+        return {ae_title(title): name.strip() for title, name in names.items()}
 
 
 class SyslogSettings(Model):

@@ -24,7 +24,14 @@ _STATUSES = {
 }
 
 
-def _ae_title(value: str) -> str:
+def ae_title(value: str) -> str:
+    """A checked AE title, trimmed (PS3.5 6.2).
+
+    Raises
+    ------
+    ValueError
+        It is none.
+    """
     title = value.strip()
     if not 1 <= len(title) <= 16 or not (title.isascii() and title.isprintable()) or "\\" in title:
         raise ValueError("expected 1 to 16 printable ASCII characters without backslash")
@@ -87,7 +94,7 @@ def _seconds(value: Any) -> Any:
     return value
 
 
-AETitle = Annotated[str, AfterValidator(_ae_title)]
+AETitle = Annotated[str, AfterValidator(ae_title)]
 Network = Annotated[str, AfterValidator(_network)]
 Status = Annotated[str, AfterValidator(_status)]
 Flag = Annotated[bool, BeforeValidator(_flag)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from pydicom import config as pydicom_config
@@ -18,13 +19,20 @@ from pynetdicom import _config, evt
 from pylantir.audit.trail import AuditTrail
 from pylantir.clock import SiteClock
 from pylantir.dicom import answers
-from pylantir.dicom.access import CALLED_NOT_RECOGNISED, Access, Decision, withhold
+from pylantir.dicom.access import (
+    CALLED_NOT_RECOGNISED,
+    CALLING_NOT_RECOGNISED,
+    Access,
+    Decision,
+    withhold,
+)
 from pylantir.dicom.audited import DicomAudit
+from pylantir.dicom.certificates import Certificates, certificate_names, why_not
 from pylantir.dicom.implementation import CLASS_UID, version_name
 from pylantir.dicom.mpps_scp import MppsScp
 from pylantir.dicom.scanners import scanner_for
 from pylantir.dicom.sop_classes import SOP_CLASSES, TRANSFER_SYNTAXES
-from pylantir.dicom.transport.admission import Doorway
+from pylantir.dicom.transport.admission import Doorway, Handshake
 from pylantir.dicom.transport.messages import refuse
 from pylantir.dicom.transport.server import AssociationServer, Limits, LocalAE
 from pylantir.dicom.transport.slots import Slots
@@ -90,15 +98,28 @@ class ApplicationEntity:
             (evt.EVT_N_GET, mpps.handle_get),
         ]
         self._ae = self._make_ae()
-        self._server: AssociationServer | None = None
+        self.certificates = Certificates(config.tls) if config.tls else None
+        self._plain: AssociationServer | None = None
+        self._secured: AssociationServer | None = None
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where it listens: host and port; the real port when 0 was asked for."""
-        if self._server is None:
-            return self._config.ip, self._config.port
-        host, port = self._server.server_address[:2]
-        return str(host), int(port)
+        """Where it listens without TLS, or with it if there is no other door.
+
+        Host and port; the real port when 0 was asked for.
+        """
+        server = self._plain or self._secured
+        return (self._config.ip, self._config.port) if server is None else _address_of(server)
+
+    @property
+    def tls_address(self) -> tuple[str, int] | None:
+        """Where it listens for TLS, if it does."""
+        return None if self._secured is None else _address_of(self._secured)
+
+    @property
+    def is_tls_only(self) -> bool:
+        """Whether nobody gets in without TLS."""
+        return self._config.tls is not None and not self._config.tls.plain
 
     def start(self) -> None:
         """Listen.
@@ -106,22 +127,45 @@ class ApplicationEntity:
         Raises
         ------
         StartError
-            The port is taken or the address is not this machine's.
+            A port is taken or the address is not this machine's.
+        ConfigurationError
+            A certificate cannot be used.
         """
         _silence_libraries()
-        address = (self._config.ip, self._config.port)
-        server = AssociationServer(self._ae, self._handlers, self._limits())
+        limits, tls = self._limits(), self._config.tls
+        try:
+            if not self.is_tls_only:
+                self._plain = self._listen(self._config.port, limits)
+            if tls is not None and self.certificates is not None:
+                self.certificates.start()
+                self._secured = self._listen(tls.port, limits, self.certificates.handshake)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _listen(
+        self, port: int, limits: Limits, handshake: Handshake | None = None
+    ) -> AssociationServer:
+        server = AssociationServer(
+            self._ae, self._handlers, limits, handshake, self._audit.turned_away
+        )
+        address = (self._config.ip, port)
         try:
             server.start(address)
         except OSError as error:
-            raise StartError(_why_not(address, error)) from error
-        self._server = server
+            setting = "tls.port" if handshake else "--port"
+            raise StartError(_why_not(address, error, setting)) from error
+        return server
 
     def stop(self) -> None:
-        """Abort open associations and stop listening; returns when the port is free."""
-        if self._server is not None:
-            self._server.stop(_ABORT_S)
-        self._server = None
+        """Abort open associations and stop listening; returns when the ports are free."""
+        if self.certificates is not None:
+            self.certificates.stop()
+        servers = [server for server in (self._plain, self._secured) if server is not None]
+        self._plain = self._secured = None
+        with ThreadPoolExecutor(max(1, len(servers)), "stop-dicom") as pool:
+            for stopped in [pool.submit(server.stop, _ABORT_S) for server in servers]:
+                stopped.result()
 
     def observe(self, answered: Callable[[int, int], None]) -> None:
         """Tell somebody the command field and the status of each final answer; before a start."""
@@ -178,12 +222,21 @@ class ApplicationEntity:
         expected = scanner_for(self._config, calling).called_ae_titles
         if decision.refusal is None and expected and called not in expected:
             decision = Decision(CALLED_NOT_RECOGNISED, "called AE title not recognised")
+        if decision.refusal is None and (words := self._is_impostor(event.assoc, calling)):
+            decision = Decision(CALLING_NOT_RECOGNISED, words)
         if decision.refusal is not None:
             self._audit.refused(event.assoc, calling, called, decision.words)
             log.warning("association from %r refused: %s", calling, decision.words)
             refuse(event.assoc, *decision.refusal)
             return
         self._withhold(event.assoc, calling, called, decision)
+
+    def _is_impostor(self, association: Association, calling: str) -> str:
+        """Why somebody is not the scanner that a certificate belongs to; empty when it is."""
+        tls, connection = self._config.tls, association.dul.socket
+        if tls is None or calling == self.access.own_ae_title or connection is None:
+            return ""
+        return why_not(tls.scanner_names, calling, certificate_names(connection.socket))
 
     def _withhold(
         self, association: Association, calling: str, called: str, decision: Decision
@@ -209,13 +262,20 @@ def _silence_libraries() -> None:
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 
-def _why_not(address: tuple[str, int], error: OSError) -> str:
+def _address_of(server: AssociationServer) -> tuple[str, int]:
+    host, port = server.server_address[:2]
+    return str(host), int(port)
+
+
+def _why_not(address: tuple[str, int], error: OSError, setting: str) -> str:
     host, port = address
     if error.errno in (errno.EADDRINUSE, getattr(errno, "WSAEADDRINUSE", -1)):
         return (
             f"port {port} on {host} is taken: another program, perhaps another pylantir, "
-            "listens there. Stop it, or choose another port with --port."
+            f"listens there. Stop it, or choose another port with {setting}."
         )
     if error.errno == errno.EACCES:
-        return f"port {port} on {host} needs more rights; choose one above 1023 with --port."
-    return f"cannot listen on {host} port {port}: {error.strerror or error}. Check --ip and --port."
+        return f"port {port} on {host} needs more rights; choose one above 1023 with {setting}."
+    return (
+        f"cannot listen on {host} port {port}: {error.strerror or error}. Check --ip and {setting}."
+    )

@@ -138,6 +138,10 @@ class DicomAudit:
             events.refused(calling, called, association.requestor.address or "", reason)
         )
 
+    def turned_away(self, calling: str, called: str, address: str, reason: str) -> None:
+        """Record a connection that never became an association."""
+        self._trail.record(events.refused(calling, called, address, reason))
+
     def _linked_items(self, linked: LinkedStep) -> list[WorklistItem]:
         """The bookings; what is stored is stored, even when they cannot be read right now."""
         found = []

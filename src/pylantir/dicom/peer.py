@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -23,15 +24,15 @@ class PeerTls:
         Our own, for a peer that demands one.
     check_host_name : bool
         Whether the peer's certificate must name the host that is called.
-    pinned : bool
-        The peer has the same certificate as we have: the server asks itself.
+    make : callable, optional
+        Makes the context in place of all that: the server that asks itself.
     """
 
     ca: str | None = None
     certificate: str | None = None
     key: str | None = None
     check_host_name: bool = True
-    pinned: bool = False
+    make: Callable[[], ssl.SSLContext] | None = None
 
     def context(self) -> ssl.SSLContext:
         """The TLS client.
@@ -41,8 +42,8 @@ class PeerTls:
         ConfigurationError
             A file cannot be used.
         """
-        if self.pinned and self.certificate:
-            return tls.pinned_context(self.certificate, self.key)
+        if self.make is not None:
+            return self.make()
         return tls.client_context(
             self.ca, self.certificate, self.key, check_host_name=self.check_host_name
         )

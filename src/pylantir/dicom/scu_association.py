@@ -256,7 +256,7 @@ class RequestedAssociation:
         try:
             self._connect_once()
         except ssl.SSLError as error:
-            return PeerError(f"no TLS with {self.peer.address}: {tls.reason(error)}")
+            return PeerError(f"no TLS with {self.peer.address}: {tls.client_reason(error)}")
         except ConnectionRefusedError:
             return PeerError(f"nothing listens on {self.peer.address}; is the server running?")
         except TimeoutError:

@@ -22,6 +22,7 @@ from typing import Any
 from pylantir.dicom.transport import pdus
 from pylantir.dicom.transport.complaints import Complaints
 from pylantir.dicom.transport.pdus import AssociateRequest, NotARequest
+from pylantir.tls import reason
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,9 @@ _TLS_WAITS = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 Admit = Callable[[AssociateRequest, socket.socket], bytes | None]
 """Takes a request and its socket, or returns the PDU that turns it away."""
+
+Alarm = Callable[[str, str], None]
+"""Hears of an address that could not prove who it is, and why (PS3.15 A.5.3.11)."""
 
 Handshake = Callable[[socket.socket], socket.socket]
 """Wraps a socket whose TLS handshake is still to be done, and does not block."""
@@ -91,6 +95,8 @@ class Admission:
         Whether an IP address is one that scanners have: it is not thrown out for strangers.
     handshake : callable, optional
         See :data:`Handshake`; without it connections are plain.
+    alarm : callable, optional
+        See :data:`Alarm`.
     """
 
     def __init__(
@@ -100,9 +106,10 @@ class Admission:
         doorway: Doorway,
         trusted: Callable[[str], bool],
         handshake: Handshake | None = None,
+        alarm: Alarm | None = None,
     ) -> None:
         self._listener, self._admit, self._doorway = listener, admit, doorway
-        self._trusted, self._handshake = trusted, handshake
+        self._trusted, self._handshake, self._alarm = trusted, handshake, alarm
         self._selector = selectors.DefaultSelector()
         self._waiting: dict[_Caller, None] = {}
         """In the order in which they came, which is that of their deadlines."""
@@ -298,7 +305,10 @@ class Admission:
         except ssl.SSLWantReadError:
             pass
         except OSError as error:
-            self._complain(caller, f"TLS: {getattr(error, 'reason', None) or error}")
+            words = f"TLS: {reason(error)}"
+            self._complain(caller, words)
+            if self._alarm is not None and isinstance(error, ssl.SSLError):
+                self._alarm(caller.host, words)
             self._drop(caller)
             return
         self._selector.modify(caller.socket, events, caller)

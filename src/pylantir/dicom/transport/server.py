@@ -35,6 +35,10 @@ _PEER_CLOSES_WITHIN_S = 0.02
 """A peer that is told to go mostly has gone by then; others are left to the admission thread."""
 
 
+Refused = Callable[[str, str, str, str], None]
+"""Calling and called AE title, IP address, why; titles are empty where none was heard."""
+
+
 class LocalAE(AE):
     """The library's AE; associations are counted here, not by looking through all threads."""
 
@@ -79,6 +83,8 @@ class AssociationServer:
         What peers may do.
     handshake : callable, optional
         Makes connections TLS, see :class:`Admission`.
+    refused : callable, optional
+        Hears of whom it turns away itself: calling and called AE title, IP address, why.
     """
 
     def __init__(
@@ -87,7 +93,9 @@ class AssociationServer:
         handlers: Iterable[evt.EventHandlerType],
         limits: Limits,
         handshake: Handshake | None = None,
+        refused: Refused | None = None,
     ) -> None:
+        self._refused = refused
         self._ae, self._limits, self._handshake = ae, limits, handshake
         self._handlers = _bound((*handlers, (evt.EVT_ESTABLISHED, self._remember)))
         self._complaints = Complaints()
@@ -114,7 +122,12 @@ class AssociationServer:
         listener = _bind(address)
         self.server_address = listener.getsockname()
         self._admission = Admission(
-            listener, self._admit, self._limits.doorway, self._is_trusted, self._handshake
+            listener,
+            self._admit,
+            self._limits.doorway,
+            self._is_trusted,
+            self._handshake,
+            self._raise_alarm,
         )
         self._admission.start(_LISTEN_BACKLOG)
 
@@ -134,6 +147,10 @@ class AssociationServer:
         with self._nobody_lives:
             self._nobody_lives.wait_for(lambda: not self._living, within_s)
 
+    def _raise_alarm(self, host: str, words: str) -> None:
+        if self._refused is not None:
+            self._refused("", "", host, words)
+
     def _is_trusted(self, host: str) -> bool:
         return host in self._scanner_hosts or self._limits.hosts(host)
 
@@ -144,6 +161,8 @@ class AssociationServer:
         except NoSlot as error:
             who = f"association from {request.calling} at {request.host} refused"
             self._complaints.say(log.warning, who, str(error))
+            if self._refused is not None:
+                self._refused(request.calling, request.called, request.host, str(error))
             return pdus.reject(*pdus.LOCAL_LIMIT_EXCEEDED)
         try:
             association = ScannerAssociation(
