@@ -16,6 +16,7 @@ from pylantir.cli.settings import who_may_connect
 if TYPE_CHECKING:
     from pylantir.config.load import LoadedConfig
     from pylantir.daemon import Daemon, Part, Worklist
+    from pylantir.dicom.peer import Peer
 
 
 log = logging.getLogger(__name__)
@@ -91,13 +92,13 @@ def _parts(args: argparse.Namespace, loaded: LoadedConfig, worklist: Worklist) -
 def banner(daemon: Daemon, loaded: LoadedConfig, args: argparse.Namespace, *more: str) -> str:
     """What the person at the keyboard should know: where it listens and what to try next."""
     config = daemon.worklist.config
-    host, port = daemon.ae.address
+    where = " and ".join(map(_door, doors(daemon)))
     demo = wants_demo(args)
     who = ", ".join(who_may_connect(config)) or "EVERY AE title (no allowed_aet)"
     sources = ", ".join(s.name for s in config.data_sources if s.enabled) or "none"
     return "\n".join(
         (
-            f"Pylantir is ready: AE title {config.ae_title}, {host} port {port}",
+            f"Pylantir is ready: AE title {config.ae_title}, {where}",
             f"  database      {daemon.worklist.database.name}",
             f"  configuration {loaded.path or 'built in'}",
             f"  sources       {'a demonstration: one change each minute' if demo else sources}",
@@ -110,20 +111,49 @@ def banner(daemon: Daemon, loaded: LoadedConfig, args: argparse.Namespace, *more
     )
 
 
+def doors(daemon: Daemon) -> list[tuple[str, int, bool]]:
+    """Where it listens: address, port, and whether that is for TLS; the plain one last.
+
+    Whoever starts us reads the port from the end of the line.
+    """
+    secured = daemon.ae.tls_address
+    found = [(*secured, True)] if secured is not None else []
+    return found if daemon.ae.is_tls_only else [*found, (*daemon.ae.address, False)]
+
+
+def _door(door: tuple[str, int, bool]) -> str:
+    host, port, is_tls = door
+    return f"{host} {'TLS port' if is_tls else 'port'} {port}"
+
+
+def _tls_words(daemon: Daemon) -> list[str]:
+    """What ``test-client`` needs to come in where nobody does without TLS."""
+    tls = daemon.worklist.config.tls
+    if tls is None or not daemon.ae.is_tls_only:
+        return []
+    words = ["--tls", "--tls-any-name", *(["--tls-ca", tls.ca] if tls.ca else [])]
+    return words + (["--tls-certificate", "OURS.pem"] if tls.mutual else [])
+
+
 def _to_try(daemon: Daemon, args: argparse.Namespace) -> Iterator[str]:
     """Commands that can be copied as they stand."""
     peer = daemon.peer
     calling = "" if daemon.ae.access.is_open else peer.calling_ae_title
     words = ["pylantir", "test-client", "--AEtitle", peer.called_ae_title]
     words += ["--callingAEtitle", calling] if calling else []
-    yield _quoted([*words, "--ip", peer.host, "--port", str(peer.port)])
-    words = ["findscu", "-W", *(["-aet", calling] if calling else [])]
-    words += ["-aec", peer.called_ae_title, peer.host, str(peer.port)]
-    keys = '-k "0040,0100[0].Modality=MR" -k PatientName -k PatientID'
-    yield f"{_quoted(words)} {keys}"
+    yield _quoted([*words, "--ip", peer.host, "--port", str(peer.port), *_tls_words(daemon)])
+    if not daemon.ae.is_tls_only:
+        yield _findscu(peer, calling)
     named = (("--demo-dir", args.demo_dir), ("--config", args.config))
     words = [word for flag, value in named if value for word in (flag, value)]
     yield _quoted(["pylantir", "query-db", *(words or (["--demo"] if args.demo else []))])
+
+
+def _findscu(peer: Peer, calling: str) -> str:
+    words = ["findscu", "-W", *(["-aet", calling] if calling else [])]
+    words += ["-aec", peer.called_ae_title, peer.host, str(peer.port)]
+    keys = '-k "0040,0100[0].Modality=MR" -k PatientName -k PatientID'
+    return f"{_quoted(words)} {keys}"
 
 
 def _quoted(words: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from pylantir.errors import ConfigProblem, ConfigurationError
 
 if TYPE_CHECKING:
     from pylantir.config.schema import Config
-    from pylantir.config.security import AccessRule
+    from pylantir.config.security import AccessRule, TlsSettings
 
 _RIGHTS = ("worklist", "mpps")
 _SHELLS = ("bash", "zsh", "fish", "powershell", "tcsh")
@@ -54,7 +54,7 @@ def run_check(args: argparse.Namespace) -> int:
     config = loaded.config
     who = ", ".join(who_may_connect(config)) or "every AE title (allowed_aet is empty)"
     print(f"configuration {loaded.path or 'without a file: environment and flags only'}")
-    print(f"    AE title   {config.ae_title} on {config.ip} port {config.port}")
+    print(f"    AE title   {config.ae_title} on {config.ip} {_ports(config)}")
     print(f"    database   {config.db_path}")
     print(f"    scanners   {who}")
     for source in config.data_sources:
@@ -62,6 +62,8 @@ def run_check(args: argparse.Namespace) -> int:
         print(
             f"    source     {source.name}: {source.type}, every {source.sync_interval:g} s{state}"
         )
+    if config.tls is not None:
+        _try_certificate(config.tls)
     from pylantir.cli.online import explain_sources, try_sources
 
     if not explain_sources(loaded):
@@ -70,6 +72,22 @@ def run_check(args: argparse.Namespace) -> int:
         return 1
     print("OK")
     return 0
+
+
+def _try_certificate(tls: TlsSettings) -> None:
+    """Load what TLS needs, and say how long it is good."""
+    from pylantir.tls import expiry, server_context
+
+    server_context(tls.certificate, tls.key, ca=tls.ca, mutual=tls.mutual)
+    print(f"    TLS        certificate good until {expiry(tls.certificate):%Y-%m-%d}")
+
+
+def _ports(config: Config) -> str:
+    tls = config.tls
+    if tls is None:
+        return f"port {config.port}"
+    words = f"TLS port {tls.port}{', mutual' if tls.mutual else ''}"
+    return f"port {config.port}, {words}" if tls.plain else words
 
 
 def who_may_connect(config: Config) -> list[str]:

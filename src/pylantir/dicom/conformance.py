@@ -21,6 +21,7 @@ from pylantir.dicom.sop_classes import (
     VERIFICATION,
     WORKLIST_FIND,
 )
+from pylantir.tls import CIPHERS
 from pylantir.worklist.attributes import MODEL, Attribute, Level
 from pylantir.worklist.linking import RULES as LINKING_RULES
 from pylantir.worklist.status import HIDDEN_BY_DEFAULT, ItemStatus
@@ -132,7 +133,13 @@ Types for the SCU at N-CREATE and N-SET; `-` is not allowed. Others are type 3 a
 _SECURITY = """\
 ## Security
 
-Connections are not encrypted; keep the server in the scanners' network. No identifier, name or other
+DICOM over TLS is offered on a port of its own (2762 unless configured), beside or instead of the plain
+one: BCP 195 TLS Secure Transport Connection Profile (PS3.15 B.12), TLS 1.2 with
+{ciphers}
+or TLS 1.3. Certificates of peers are demanded on request and may be bound to calling AE titles; a peer
+with another one is rejected with (1, 1, 3). Audit messages of PS3.15 A.5 are kept and sent by syslog over
+TLS (A.6): Application Activity, Audit Log Used, Query, Procedure Record, User Authentication, Security
+Alert. Without TLS, keep the server in the scanners' network. No identifier, name or other
 value of a participant is written to the ordinary log.
 """
 
@@ -155,7 +162,7 @@ def statement() -> str:
             _CHARACTER_SETS.format(terms=sets),
             _MPPS.format(final=final, rules=rules) + "\n".join(_rules(RULES, "")),
             *_mpps_statuses(),
-            _SECURITY.rstrip(),
+            _SECURITY.format(ciphers=" ".join(CIPHERS.split(":"))).rstrip(),
             "",
         )
     )
