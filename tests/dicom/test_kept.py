@@ -84,7 +84,8 @@ def plain(items: list[WorklistItem], alike: Alike) -> list[bytes]:
 def told(
     answers: KeptAnswers, query: WorklistQuery = EVERYTHING, alike: Alike = PLAIN
 ) -> list[bytes]:
-    return list(chain.from_iterable(answers.parts(query, alike)))
+    whole = answers.whole(query, alike)
+    return list(chain.from_iterable(answers.parts(query, alike))) if whole is None else whole
 
 
 def put_all(store: ItemStore, items: list[WorklistItem]) -> None:

@@ -70,8 +70,18 @@ class KeptAnswers:
         self._choosing = threading.Lock()
         self._reopened = store.database.reopened
 
+    def whole(self, query: WorklistQuery, alike: Alike) -> list[bytes] | None:
+        """The whole answer, if it is kept and nobody has committed anything since.
+
+        Raises
+        ------
+        StoreError
+            The database cannot be read.
+        """
+        return self._of(alike).whole(query, self._store.database.revision())
+
     def parts(self, query: WorklistQuery, alike: Alike) -> Iterator[list[bytes]]:
-        """The answer, one item after the other, as PDUs to follow the command set of each.
+        """The answer as the database gives it: for each item the PDUs after the command set.
 
         Raises
         ------
@@ -117,12 +127,12 @@ class _AnswersAlike:
     def __len__(self) -> int:
         return len(self._answers) + self._in_whole
 
+    def whole(self, query: WorklistQuery, revision: Revision | None) -> list[bytes] | None:
+        kept_at, whole = self._whole
+        return whole.get(query) if revision is not None and revision == kept_at else None
+
     def parts(self, query: WorklistQuery, store: ItemStore) -> Iterator[list[bytes]]:
         revision = store.database.revision()
-        kept_at, whole = self._whole
-        if revision is not None and revision == kept_at and query in whole:
-            yield whole[query]
-            return
         answers: list[bytes] = []
         for items in store.parts(query):
             for some in (items[:1], items[1:]) if not answers else (items,):

@@ -1,9 +1,8 @@
-"""Pending responses of one C-FIND, written straight to the association's socket (PS3.7 9.3.2).
+"""Responses to one C-FIND, written straight to the association's socket (PS3.7 9.3.2).
 
-The library hands each response through a queue to another thread, as two sends, and reads nothing
-while that queue is not empty: a C-CANCEL would be seen when all answers are out. Here a response is
-its prebuilt command set and its identifier, several go out in one send, and the other thread is
-free to read meanwhile. The final response takes the library's way.
+The library makes each response of data sets that it encodes, which takes longer than to find what
+is in it, and sends its parts one by one. Here a response is its prebuilt command set and its
+identifier, and several go out in one send; the final one goes with the last of a short answer.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from pynetdicom.events import Event
 
 _C_FIND_RSP = 0x8020
-_DATA_SET_FOLLOWS = 0x0001
+_DATA_SET_FOLLOWS, _NO_DATA_SET = 0x0001, 0x0101
 _P_DATA_TF = 0x04
 _DATA, _COMMAND, _LAST = 0x00, 0x01, 0x02
 _PDV_HEADER = 6
@@ -70,45 +69,56 @@ class Cut:
         return _PDU.pack(_P_DATA_TF, length, length - 4, self.context_id, flags) + fragment
 
 
-class PendingResponses:
-    """The pending responses to one request.
+class Responses:
+    """The responses to one request.
 
     Parameters
     ----------
     event : Event
         Of the request.
-    status : int
-        0xFF00 or 0xFF01.
+    pending : int
+        Status of those with an identifier, 0xFF00 or 0xFF01.
     """
 
-    def __init__(self, event: Event, status: int) -> None:
-        request: Any = event.request
-        self._association = event.assoc
-        command = command_set(str(request.AffectedSOPClassUID), request.MessageID, status)
-        self._command = Cut.of(event).command(command)
+    def __init__(self, event: Event, pending: int) -> None:
+        self._event = event
+        self._command = self._command_set(pending, with_identifier=True)
         self.sent = 0
 
-    def send(self, identifiers: Sequence[bytes]) -> None:
+    def send(self, identifiers: Sequence[bytes], *, final: int | None = None) -> None:
         """One response for each identifier, all in one send.
 
         Parameters
         ----------
         identifiers : sequence of bytes
-            Encoded and cut, see :meth:`Cut.data`; at least one.
+            Encoded and cut, see :meth:`Cut.data`.
+        final : int, optional
+            Status of the final response, if it is time for that.
         """
-        write(self._association, self._command + self._command.join(identifiers))
+        said = self._command + self._command.join(identifiers) if identifiers else b""
+        if final is not None:
+            said += self._command_set(final, with_identifier=False)
+        write(self._event.assoc, said)
         self.sent += len(identifiers)
 
+    def _command_set(self, status: int, *, with_identifier: bool) -> bytes:
+        request: Any = self._event.request
+        sop_class = str(request.AffectedSOPClassUID)
+        command = command_set(sop_class, request.MessageID, status, with_identifier=with_identifier)
+        return Cut.of(self._event).command(command)
 
-def command_set(sop_class_uid: str, message_id: int, status: int) -> bytes:
-    """The command set of a C-FIND-RSP with an identifier (PS3.7 Table 9.3-4)."""
+
+def command_set(
+    sop_class_uid: str, message_id: int, status: int, *, with_identifier: bool
+) -> bytes:
+    """The command set of a C-FIND-RSP (PS3.7 Table 9.3-4)."""
     uid = sop_class_uid.encode("ascii")
     uid += b"\0" * (len(uid) & 1)
     body = struct.pack("<HHI", 0, 0x0002, len(uid)) + uid
     for element, value in (
         (0x0100, _C_FIND_RSP),
         (0x0120, message_id),
-        (0x0800, _DATA_SET_FOLLOWS),
+        (0x0800, _DATA_SET_FOLLOWS if with_identifier else _NO_DATA_SET),
         (0x0900, status),
     ):
         body += struct.pack("<HHIH", 0, element, 2, value)

@@ -18,11 +18,11 @@ from pylantir.dicom.elements import Encoding
 from pylantir.dicom.identifiers import FindRequest, read_identifier
 from pylantir.dicom.kept import Alike, KeptAnswers
 from pylantir.dicom.scanners import Scanner, scanner_for
-from pylantir.dicom.stream import Cut, PendingResponses
+from pylantir.dicom.stream import Cut, Responses
 from pylantir.dicom.transport.cancellations import Cancellations
 from pylantir.errors import InvalidQuery, PylantirError, StoreError
 from pylantir.worklist.journal import QueryJournal
-from pylantir.worklist.query import STATION, SingleValue
+from pylantir.worklist.query import STATION, SingleValue, WorklistQuery
 from pylantir.worklist.store import ItemStore
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ _NEXT = {1: 9, 10: 90}
 """After so many responses, how many come next; later on, as many as make :data:`_SEND_AT` bytes."""
 
 _SEND_AT = 65_536
+_SHORT = 50
+"""Answers that go out in one send with the final response, when they are there already."""
 
 
 class WorklistScp:
@@ -75,7 +77,7 @@ class WorklistScp:
         self._kept = KeptAnswers(store)
 
     def handle_find(self, event: Event) -> Iterator[Answer]:
-        """Handler of ``EVT_C_FIND``: pending responses, then the final status.
+        """Handler of ``EVT_C_FIND``: writes the responses; yields the status of a failure.
 
         A door: whatever goes wrong becomes a failure status, never half a data set and never a
         traceback with a patient in it.
@@ -85,8 +87,10 @@ class WorklistScp:
             yield from self._door(event, scanner, how)
 
     def _door(self, event: Event, scanner: Scanner, how: QueryOutcome) -> Iterator[Answer]:
+        began = time.perf_counter()
         try:
-            yield from self._answers(event, scanner, how)
+            request = read_identifier(_identifier(event), _encoding(event))
+            final = self._answer(event, scanner, request, how)
         except InvalidQuery as error:
             how.failed(error.for_log, Outcome.MINOR)
             log.warning("C-FIND from %s refused: %s", scanner.ae_title, error.for_log)
@@ -104,29 +108,38 @@ class WorklistScp:
             log.error("C-FIND from %s failed: %s", scanner.ae_title, type(error).__name__)
             log.debug("cause", exc_info=True)
             yield answers.status(answers.UNABLE_TO_PROCESS, "internal error"), None
+        else:
+            elapsed_ms = (time.perf_counter() - began) * 1000
+            self._tell(event, scanner, request, how, final, elapsed_ms)
 
-    def _answers(self, event: Event, scanner: Scanner, how: QueryOutcome) -> Iterator[Answer]:
-        began = time.perf_counter()
-        request = read_identifier(_identifier(event), _encoding(event))
+    def _answer(
+        self, event: Event, scanner: Scanner, request: FindRequest, how: QueryOutcome
+    ) -> int | None:
+        """Send the answer; returns its final status, nothing when the scanner has gone."""
         query = scanner.limit(request.query(), self._clock.today())
         pending = answers.PENDING_UNSUPPORTED if request.unsupported else answers.PENDING
-        responses = PendingResponses(event, pending)
-        parts = self._kept.parts(query, _alike(event, request, scanner))
-        cancelled = self._send(event, responses, chain.from_iterable(parts))
-        if not event.assoc.is_established:
-            return  # the scanner has gone
-        elapsed_ms = (time.perf_counter() - began) * 1000
-        if cancelled:
-            how.answered(responses.sent, "cancelled by the scanner")
-            log.info("C-FIND from %s: cancelled after %d items", scanner.ae_title, responses.sent)
-            yield answers.CANCELLED, None
-            return
-        how.answered(responses.sent)
-        self._keep(event, scanner, request, responses.sent)
-        log.info(
-            "C-FIND from %s: %d items in %.1f ms", scanner.ae_title, responses.sent, elapsed_ms
-        )
-        yield answers.SUCCESS, None
+        responses = Responses(event, pending)
+        final = self._send(event, responses, query, _alike(event, request, scanner))
+        if final is not None:
+            cancelled = final == answers.CANCELLED
+            how.answered(responses.sent, "cancelled by the scanner" if cancelled else "")
+        return final
+
+    def _tell(
+        self,
+        event: Event,
+        scanner: Scanner,
+        request: FindRequest,
+        how: QueryOutcome,
+        final: int | None,
+        elapsed_ms: float,
+    ) -> None:
+        """Whoever looks later is told; the scanner has its answer already."""
+        if final == answers.CANCELLED:
+            log.info("C-FIND from %s: cancelled after %d items", scanner.ae_title, how.found)
+        elif final is not None:
+            self._keep(event, scanner, request, how.found)
+            log.info("C-FIND from %s: %d items in %.1f ms", scanner.ae_title, how.found, elapsed_ms)
 
     def _keep(self, event: Event, scanner: Scanner, request: FindRequest, sent: int) -> None:
         if self._journal is not None:
@@ -134,8 +147,26 @@ class WorklistScp:
             now = self._clock.now()
             self._journal.note(now, scanner.ae_title, address, request.query(), sent)
 
-    def _send(self, event: Event, responses: PendingResponses, left: Iterator[bytes]) -> bool:
-        """Send responses, the first at once, then several at a time; returns whether cancelled.
+    def _send(
+        self, event: Event, responses: Responses, query: WorklistQuery, alike: Alike
+    ) -> int | None:
+        """Send the answer; returns its final status, nothing when the scanner has gone."""
+        whole = self._kept.whole(query, alike)
+        if (
+            whole is not None
+            and len(whole) <= _SHORT
+            and not self.cancellations.is_cancelled(event)
+        ):
+            responses.send(whole, final=answers.SUCCESS)
+            return answers.SUCCESS if event.assoc.is_established else None
+        found = chain.from_iterable(self._kept.parts(query, alike)) if whole is None else whole
+        final = self._stream(event, responses, iter(found))
+        if final is not None:
+            responses.send([], final=final)
+        return final
+
+    def _stream(self, event: Event, responses: Responses, left: Iterator[bytes]) -> int | None:
+        """Send responses, the first at once, then several at a time; returns the final status.
 
         Some hundred answers are on their way faster than a console reads the first. So after ten,
         and after a hundred, it gets a moment to say that it has enough.
@@ -146,12 +177,12 @@ class WorklistScp:
             if responses.sent in _LISTEN_AFTER and many_left:
                 self.cancellations.listen(event, _LISTEN_S)
             if self.cancellations.is_cancelled(event):
-                return True
+                return answers.CANCELLED
             if not event.assoc.is_established:
-                return False
+                return None
             responses.send(some)
             number = _NEXT.get(responses.sent) or _fitting(some)
-        return False
+        return answers.SUCCESS if event.assoc.is_established else None
 
 
 def _fitting(some: list[bytes]) -> int:

@@ -12,6 +12,7 @@ from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_primitives import C_CANCEL, C_ECHO, C_FIND, N_CREATE, N_GET, N_SET
 from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.service_class import BasicWorklistManagementServiceClass
 from pynetdicom.transport import AddressInformation
 
 from pylantir.dicom.sop_classes import MPPS, MPPS_RETRIEVE, VERIFICATION, WORKLIST_FIND
@@ -22,6 +23,7 @@ from pylantir.dicom.transport.upper_layer import MessageLimits, PeerSocket, Uppe
 if TYPE_CHECKING:
     from pynetdicom import AE
     from pynetdicom.dimse_primitives import DimseServiceType
+    from pynetdicom.presentation import PresentationContext
 
     from pylantir.dicom.transport.slots import Slot
 
@@ -221,8 +223,30 @@ class ScannerAssociation(Association):
             answer.AffectedSOPClassUID = context.abstract_syntax
             answer.Status = status
             self.dimse.send_msg(answer, context_id)
-            return
-        super()._serve_request(msg, context_id)
+        elif isinstance(request, C_FIND):
+            self._find(request, context)
+        else:
+            super()._serve_request(msg, context_id)
+
+    def _find(self, request: C_FIND, context: PresentationContext) -> None:
+        """Have a query answered: the handler writes its responses, and yields a failure if any.
+
+        The library would make each response anew from data sets, which takes longer than to find
+        what is in it, and send one of its own at the end.
+        """
+        service = BasicWorklistManagementServiceClass(self)
+        about = {
+            "request": request,
+            "context": context.as_tuple,
+            "_is_cancelled": service.is_cancelled,
+        }
+        for status, _ in evt.trigger(self, evt.EVT_C_FIND, about) or ():
+            answer = C_FIND()
+            answer.MessageIDBeingRespondedTo = request.MessageID
+            answer.AffectedSOPClassUID = request.AffectedSOPClassUID
+            self.dimse.send_msg(
+                service.validate_status(status, answer), cast(int, context.context_id)
+            )
 
 
 def _take_apart(layer: Any) -> None:
