@@ -24,6 +24,7 @@ from pylantir.users.account import Principal
 from pylantir.users.signin import Lives, SignIn
 from pylantir.users.store import UserStore, open_users, users_location
 from pylantir.users.tokens import Tokens, signing_key
+from pylantir.web.app import page_over
 from pylantir.worklist.database import database_url
 from pylantir.worklist.sources import SourceStore
 
@@ -100,7 +101,8 @@ class RestApi:
                 api.session_max_minutes,
             )
             sign_in = SignIn(self._users, tokens, lives=lives, now=clock.now)
-            self._server = ApiServer(self._services(self._users, sign_in))
+            services = self._services(self._users, sign_in)
+            self._server = ApiServer(services, page_over(services))
             self._server.start()
         except BaseException:
             self.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -41,9 +42,16 @@ _PROBLEM: dict[str, Any] = {
 }
 
 
-def build_app(services: Services) -> ASGIApp:
-    """The REST API over some parts of the house."""
-    return Guard(_cors(services, build_routes(services)), is_tls=bool(_tls(services)))
+Extension = Callable[[FastAPI], None]
+"""Adds something beside the routes of the API, such as the page on the workstation."""
+
+
+def build_app(services: Services, *extensions: Extension) -> ASGIApp:
+    """The REST API over some parts of the house, and what goes with it."""
+    routes = build_routes(services)
+    for extend in extensions:
+        extend(routes)
+    return Guard(_cors(services, routes), is_tls=bool(_tls(services)))
 
 
 def _tls(services: Services) -> str | bool | None:

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 MAX_BODY_BYTES = 64 * 1024
 MAX_REQUEST_S = 10.0
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
-_STREAMS = ("/events",)
+_STREAMS = ("/events", "/page/events")
 
 _HEADERS = {
     "cache-control": "no-store",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from pylantir.api.app import build_app
+from pylantir.api.app import Extension, build_app
 from pylantir.api.connection import Connection
 from pylantir.api.services import Services
 from pylantir.errors import StartError
@@ -34,10 +34,13 @@ class ApiServer:
     ----------
     services : Services
         What it serves. It does not close them.
+    extensions : Extension
+        What it serves beside the API.
     """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *extensions: Extension) -> None:
         self._services = services
+        self._extensions = extensions
         self._api = services.config.api
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -99,7 +102,7 @@ class ApiServer:
     def _uvicorn_config(self) -> uvicorn.Config:
         api = self._api
         return uvicorn.Config(
-            build_app(self._services),
+            build_app(self._services, *self._extensions),
             loop="asyncio",
             http=Connection,
             ws="none",

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from pylantir.config.api import ApiSettings
+from pylantir.config.page import PageSettings
 from pylantir.config.security import AccessRule, AuditSettings, Limits, TlsSettings
 from pylantir.config.values import (
     AETitle,
@@ -189,6 +190,7 @@ class Config(Model):
     )
     data_sources: tuple[DataSource, ...] = Field((), description="where bookings come from")
     api: ApiSettings = Field(ApiSettings(), description="the REST API")
+    page: PageSettings = Field(PageSettings(), description="the page on the workstation")
     backups: BackupSettings = Field(
         BackupSettings(), description="backups of the worklist database"
     )

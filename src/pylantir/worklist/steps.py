@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, func, select
 
 from pylantir.clock import Now, utc_now
 from pylantir.errors import Conflict, DuplicateStep, NotFound, StepClosed
@@ -169,15 +169,42 @@ class StepStore:
         with self.database.read() as connection:
             return _linked_step(connection, sop_instance_uid)
 
-    def all(self, *, unlinked: bool = False) -> list[LinkedStep]:
-        """All steps, or those with a reference that no item belongs to; newest start first."""
-        statement = select(performed_steps).order_by(performed_steps.c.started.desc())
+    def all(
+        self,
+        *,
+        unlinked: bool = False,
+        first_day: dt.date | None = None,
+        last_day: dt.date | None = None,
+        item_id: int | None = None,
+    ) -> list[LinkedStep]:
+        """All steps, newest start first; or those that started from one day to another, are linked
+        to one item, or have a reference that no item belongs to.
+        """
+        table = performed_steps
+        statement = select(table).order_by(table.c.started.desc())
         if unlinked:
             open_links = select(step_links.c.sop_instance_uid).where(step_links.c.item_id.is_(None))
-            statement = statement.where(performed_steps.c.sop_instance_uid.in_(open_links))
+            statement = statement.where(table.c.sop_instance_uid.in_(open_links))
+        if item_id is not None:
+            of_item = select(step_links.c.sop_instance_uid).where(step_links.c.item_id == item_id)
+            statement = statement.where(table.c.sop_instance_uid.in_(of_item))
+        if first_day is not None:
+            statement = statement.where(table.c.started >= first_day.isoformat())
+        if last_day is not None:
+            statement = statement.where(table.c.started < _after(last_day))
         with self.database.read() as connection:
             rows = connection.execute(statement).mappings().all()
             return [LinkedStep(_step_of(row), _links(connection, _uid(row))) for row in rows]
+
+    def newest_of_each(self) -> dict[str, dt.datetime]:
+        """Start of the newest step of every scanner that has sent one, by its AE title."""
+        table = performed_steps
+        newest = select(table.c.calling_ae_title, func.max(table.c.started)).group_by(
+            table.c.calling_ae_title
+        )
+        with self.database.read() as connection:
+            rows = connection.execute(newest).all()
+        return {title: dt.datetime.fromisoformat(started) for title, started in rows}
 
     def link(self, sop_instance_uid: str, item_id: int, position: int | None = None) -> LinkedStep:
         """Tie a reference of a step to an item by hand; the item follows the step.
@@ -296,6 +323,11 @@ def _links(connection: Connection, sop_instance_uid: str) -> tuple[StepLink, ...
         .order_by(step_links.c.position)
     )
     return tuple(StepLink(*row) for row in connection.execute(statement))
+
+
+def _after(day: dt.date) -> str:
+    """What sorts after every moment of a day, as steps keep their start."""
+    return f"{day.isoformat()}~"
 
 
 def _uid(row: RowMapping) -> str:

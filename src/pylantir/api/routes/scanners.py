@@ -64,9 +64,7 @@ class ExplanationOut(BaseModel):
 def list_scanners(services: House, _: Reader) -> list[ScannerOut]:
     """Scanners that are configured or have asked, each with its newest query and scan."""
     asked = {each.ae_title: each for each in services.journal.last_of_each()}
-    steps: dict[str, dt.datetime] = {}
-    for linked in services.steps.all():
-        steps.setdefault(linked.step.calling_ae_title, linked.step.started)
+    steps = services.steps.newest_of_each()
     titles = dict.fromkeys((*scanners(services.config), *asked, *steps))
     return [
         ScannerOut(

@@ -94,6 +94,14 @@ def list_rejected(
     offset: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
 ) -> list[Rejected]:
     """Records of sources and rows of other programs, each with its reasons."""
+    found = rejected_of(services, source)
+    response.headers["X-Total-Count"] = str(len(found))
+    audit.asked(principal, len(found))
+    return found[offset : offset + limit]
+
+
+def rejected_of(services: Services, source: str | None = None) -> list[Rejected]:
+    """Records of sources and rows of other programs that could not become a booking."""
     records = [
         Rejected(
             kind="record",
@@ -119,10 +127,7 @@ def list_rejected(
         for row in services.items.rejected()
         if source is None or row.data_source == source
     ]
-    found = [*records, *rows]
-    response.headers["X-Total-Count"] = str(len(found))
-    audit.asked(principal, len(found))
-    return found[offset : offset + limit]
+    return [*records, *rows]
 
 
 def _shown(

@@ -1,0 +1,3 @@
+"""The pages, one module per noun."""
+
+from __future__ import annotations

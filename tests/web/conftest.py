@@ -1,0 +1,147 @@
+"""The page on a free port, and visitors of it: a plain HTTP client, and Debian's own browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from tests.api.conftest import PASSWORDS, USERNAMES, Api, MakeApi, accounts, make_api
+
+from pylantir.users.roles import Role
+
+__all__ = ["accounts", "make_api"]
+
+Visit = Callable[..., "Visitor"]
+
+SCREENSHOTS = os.environ.get("PYLANTIR_SCREENSHOTS", "")
+"""Folder in which screenshots are kept; none are made when it is not set."""
+
+
+class Visitor:
+    """A browser without its window: cookies, forms and no script."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self.session = requests.Session()
+        self.session.headers["Sec-Fetch-Site"] = "same-origin"
+
+    def get(self, path: str, **more: Any) -> requests.Response:
+        """A page; redirects are not followed."""
+        return self.session.get(self._url(path), timeout=30, allow_redirects=False, **more)
+
+    def post(self, path: str, proof: str | None = None, **fields: str) -> requests.Response:
+        """Send a form with the secret of the session, unless another one is given."""
+        known = self.session.cookies.get("pylantir_form", "")
+        data = {"form": known if proof is None else proof, **fields}
+        return self.session.post(self._url(path), data=data, timeout=30, allow_redirects=False)
+
+    def sign_in(self, role: Role) -> Visitor:
+        """Sign in as the account of a role."""
+        self.get("/page/sign-in")
+        fields = {"username": USERNAMES[role], "password": PASSWORDS[role]}
+        answer = self.post("/page/sign-in", **fields)
+        assert answer.status_code == 303, answer.text
+        return self
+
+    def _url(self, path: str) -> str:
+        return f"{self.api.part.url}{path}"
+
+    def close(self) -> None:
+        self.session.close()
+
+
+def text_of(answer: requests.Response) -> str:
+    """What a page says, without its tags."""
+    without = re.sub(r"(?s)<(script|style|svg\b[^>]*class=\"sr\").*?</\1?>", " ", answer.text)
+    return " ".join(re.sub(r"<[^>]*>", " ", without).split())
+
+
+@pytest.fixture
+def api(make_api: MakeApi) -> Api:
+    """A site with default settings."""
+    return make_api()
+
+
+@pytest.fixture
+def visit(api: Api) -> Iterator[Visit]:
+    """Makes visitors of the site, signed in when a role is given."""
+    made: list[Visitor] = []
+
+    def make(role: Role | None = None, site: Api | None = None) -> Visitor:
+        made.append(Visitor(site or api))
+        return made[-1].sign_in(role) if role is not None else made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """Debian's Chromium, without a window."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # As root, in a container, Chromium has no sandbox of its own.
+        launched = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+class Desk:
+    """A person at the page, in a real browser."""
+
+    def __init__(self, chromium: Any, api: Api) -> None:
+        self.api = api
+        self._chromium = chromium
+        self._contexts: list[Any] = []
+
+    def open(self, path: str, role: Role | None = Role.READ, **options: Any) -> Any:
+        """Open a page; fails on the first error that the browser complains about."""
+        context = self._chromium.new_context(base_url=self.api.part.url, **options)
+        context.set_default_timeout(30_000)
+        self._contexts.append(context)
+        page = context.new_page()
+        page.complaints = []
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda said: page.complaints.append(said.text) if said.type == "error" else None,
+        )
+        if role is not None:
+            page.goto("/page/sign-in")
+            page.fill("#username", USERNAMES[role])
+            page.fill("#password", PASSWORDS[role])
+            page.click("main button.primary")
+            page.wait_for_url("**/page/")
+        page.goto(path)
+        return page
+
+    def close(self) -> None:
+        for context in self._contexts:
+            context.close()
+
+
+@pytest.fixture
+def desk(chromium: Any, api: Api) -> Iterator[Desk]:
+    """A person at the page."""
+    made = Desk(chromium, api)
+    yield made
+    made.close()
+
+
+def keep(page: Any, name: str) -> None:
+    """Keep a screenshot, where somebody wants them."""
+    if SCREENSHOTS:
+        folder = Path(SCREENSHOTS)
+        folder.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=str(folder / f"{name}.png"), full_page=True)

@@ -1,0 +1,156 @@
+"""The page in a real browser: it keeps itself fresh, and everybody can use it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from tests.api.conftest import Api
+from tests.web.conftest import Desk, keep
+
+from pylantir.users.roles import Role
+from pylantir.worklist.status import ItemStatus
+
+
+def serious(page: Any) -> list[str]:
+    """What axe finds that keeps somebody from using a page."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{each['id']}: {each['nodes'][0]['html'][:200]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.fixture
+def today(api: Api) -> str:
+    return api.worklist.clock.today().isoformat()
+
+
+@pytest.fixture(params=["dark", "light"])
+def scheme(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_everybody_can_use_the_day(api: Api, desk: Desk, today: str, scheme: str) -> None:
+    for number, status in enumerate(ItemStatus):
+        item = api.book(
+            scheduled_start_date=today,
+            scheduled_start_time=f"{8 + number:02d}:00",
+            scheduled_station_aetitle=f"MR{number % 3 + 1}",
+            patient_id=f"sub_{number}",
+        )
+        api.worklist.items.set_status(item.item_id or 0, status)
+
+    page = desk.open("/page/", color_scheme=scheme)
+
+    keep(page, f"day-{scheme}")
+    assert serious(page) == []
+    assert page.complaints == []
+
+
+def test_a_change_appears_by_itself(api: Api, desk: Desk, today: str) -> None:
+    page = desk.open("/page/")
+    page.wait_for_function("document.body.dataset.listening === 'yes'")
+
+    item = api.book(scheduled_start_date=today, patient_name="Tremblay^Zoe")
+    page.wait_for_selector("#list tr:has-text('Tremblay, Zoe')")
+    api.worklist.items.set_status(item.item_id or 0, ItemStatus.IN_PROGRESS)
+
+    page.wait_for_selector("#list tr:has-text('running')")
+    assert "Running: 1" in page.inner_text("#news")
+    assert page.complaints == []
+
+
+def test_a_lost_connection_can_be_seen(desk: Desk) -> None:
+    page = desk.open("/page/")
+    page.context.set_offline(True)
+    page.wait_for_selector("body.stale #stale:has-text('No connection since')")
+    page.context.set_offline(False)
+
+    page.wait_for_selector("body:not(.stale)")
+
+
+def test_what_one_types_stays_while_the_page_keeps_itself_fresh(
+    api: Api, desk: Desk, today: str
+) -> None:
+    page = desk.open("/page/")
+    page.wait_for_function("document.body.dataset.listening === 'yes'")
+    page.keyboard.press("/")
+    page.keyboard.type("treb")
+    api.book(scheduled_start_date=today, patient_name="Tremblay^Zoe")
+    page.wait_for_selector("#list tr:has-text('Tremblay, Zoe')")
+
+    assert page.input_value("#q") == "treb"
+    assert page.evaluate("document.activeElement.id") == "q"
+
+
+def test_the_day_is_reached_by_keyboard(api: Api, desk: Desk, today: str) -> None:
+    api.book(scheduled_start_date=today, patient_name="Tremblay^Zoe")
+    page = desk.open("/page/")
+    reached = set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.textContent.trim().slice(0, 40)"))
+
+    assert {"Skip to the content", "Sign out", "Tremblay, Zoe"} <= reached
+
+
+def test_light_or_dark_is_remembered(desk: Desk) -> None:
+    page = desk.open("/page/", color_scheme="dark")
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.click("[data-theme-switch]")
+    page.reload()
+
+    assert page.get_attribute("html", "data-theme") == "light"
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
+
+
+@pytest.mark.parametrize("width", [360, 800, 1600])
+def test_nothing_sticks_out_of_the_window(api: Api, desk: Desk, today: str, width: int) -> None:
+    api.book(scheduled_start_date=today, patient_name="Wolfeschlegelsteinhausenbergerdorff^H")
+    page = desk.open("/page/", viewport={"width": width, "height": 900})
+
+    keep(page, f"day-{width}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_wall_display_can_be_read_from_afar(api: Api, desk: Desk, today: str) -> None:
+    soon = api.worklist.clock.local_now() + dt.timedelta(minutes=1)
+    api.book(scheduled_start_date=soon.date().isoformat(), scheduled_start_time=f"{soon:%H:%M}")
+    page = desk.open("/page/?kiosk", viewport={"width": 1920, "height": 1080})
+
+    keep(page, "wall-display")
+    size = "parseFloat(getComputedStyle(document.querySelector('%s')).fontSize)"
+    if soon.date().isoformat() == today:
+        assert page.evaluate(size % "#next .who") >= 48
+    assert page.evaluate(size % "#list table, #list .empty") >= 24
+    assert serious(page) == []
+
+
+def test_nobody_signed_in_is_shown_numbers_that_stay_fresh(
+    api: Api, desk: Desk, today: str
+) -> None:
+    page = desk.open("/page/", role=None)
+    api.book(scheduled_start_date=today)
+    page.reload()
+
+    assert "1" in page.inner_text("#outside .big")
+    assert serious(page) == []
+
+
+def test_the_sign_in_can_be_used_by_everybody(desk: Desk) -> None:
+    page = desk.open("/page/sign-in", role=None)
+
+    assert serious(page) == []
+    assert page.evaluate("document.activeElement.id") == "username"
+
+
+def test_an_admin_signs_out(desk: Desk) -> None:
+    page = desk.open("/page/", role=Role.ADMIN)
+    page.click("text=Sign out")
+
+    page.wait_for_selector("text=Sign in to see more")
