@@ -20,6 +20,7 @@ from pylantir.errors import InvalidQuery, ValueProblem
 from pylantir.users.account import Principal
 from pylantir.web.board import Board, Row, Rules, board_of
 from pylantir.worklist.item import WorklistItem
+from pylantir.worklist.revision import Revision
 from pylantir.worklist.status import SCHEDULED_STATUSES
 
 FILTERS = ("q", "status", "station", "source", "modality")
@@ -151,19 +152,24 @@ class Looks:
     """
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[tuple[str, str, str], tuple[int, float]] = OrderedDict()
+        self._seen: OrderedDict[tuple[str, str, str], tuple[Revision | None, float]] = OrderedDict()
         self._lock = threading.Lock()
 
     def note(
-        self, request: Request, audit: RestAudit, principal: Principal, revision: int, found: int
+        self,
+        request: Request,
+        audit: RestAudit,
+        principal: Principal,
+        revision: Revision | None,
+        found: int,
     ) -> None:
         """Note a look, if it is a new one."""
         client = request.client.host if request.client else ""
         key = (principal.username, client, f"{request.url.path}?{request.url.query}"[:500])
         now = time.monotonic()
         with self._lock:
-            known = self._seen.get(key)
-            if known is not None and known[0] == revision and now - known[1] < _LOOK_S:
+            seen, at = self._seen.get(key, (None, now))
+            if revision is not None and seen == revision and now - at < _LOOK_S:
                 return
             self._seen[key] = (revision, now)
             self._seen.move_to_end(key)

@@ -52,7 +52,7 @@ def show(request: Request, services: House, visitor: Anybody, audit: Audit) -> R
         asked, problem = Asked(services.clock.today(), {}, False), str(error)
     shown = _inside(request, services, asked, lights)
     looks: Looks = request.app.state.looks
-    revision = services.items.revision()
+    revision = services.items.settled()
     looks.note(request, audit, visitor.principal, revision, shown["total"])
     return render(request, visitor, "board.html", 422 if problem else 200, problem=problem, **shown)
 
