@@ -237,3 +237,64 @@ def test_what_does_not_fit_on_the_disk_leaves_no_trace(tmp_path: Path) -> None:
     files.append([created(3)], sync=True)
     assert kinds(files) == ["created", "created"]
     assert verify(files).is_intact
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from pylantir.audit import events
+from pylantir.audit.files import TrailFiles
+from pylantir.audit.trail import AuditTrail
+trail = AuditTrail(TrailFiles(Path(sys.argv[1]), max_bytes=20_000))
+trail.start()
+number = 0
+while True:
+    trail.record(events.configured(events.Actor("x"), "y", str(number)))
+    number += 1
+    if number % 500 == 0:
+        print(number, flush=True)
+        sys.stdin.readline()
+"""
+
+
+def test_kill_minus_nine_at_any_moment_leaves_an_intact_chain(tmp_path: Path) -> None:
+    folder = tmp_path / "audit"
+    for _ in range(4):
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", KILLED, str(folder)],
+            env=clean_environment(tmp_path),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stdin is not None
+        process.stdout.readline()
+        process.stdin.write("\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        process.kill()
+        process.communicate()
+
+        found = verify(TrailFiles(folder))
+        assert found.faults == []
+    files = TrailFiles(folder)
+    files.append([created()], sync=True)
+    assert verify(files).is_intact
+    assert verify(files).events > 4
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32" or os.geteuid() != 0, reason="only root gives files away"
+)
+def test_what_an_administrator_makes_belongs_to_the_service(tmp_path: Path) -> None:
+    service = 12345
+    site = tmp_path / "site"
+    site.mkdir()
+    os.chown(site, service, service)
+
+    files = write(site / "audit", 1, 2, max_bytes=1)
+
+    made = [files.folder, *files.folder.iterdir()]
+    assert {path.stat().st_uid for path in made} == {service}
+    assert len(made) == 5

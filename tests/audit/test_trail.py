@@ -237,3 +237,25 @@ def test_the_log_never_names_a_patient(tmp_path: Path, caplog: pytest.LogCapture
     audit.stop()
 
     assert "PID-77" not in caplog.text
+
+
+def test_a_disk_that_is_full_at_the_start_does_not_keep_the_daemon_from_serving(
+    tmp_path: Path,
+    started: Callable[[AuditTrail], AuditTrail],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trail, "RETRY_S", 0.01)
+
+    class NoRoomForAFolder(FullDisk):
+        def make_folder(self) -> None:
+            if not self.has_room.is_set():
+                raise OSError(errno.ENOSPC, "No space left on device")
+            super().make_folder()
+
+    disk = NoRoomForAFolder(tmp_path / "audit")
+    audit = started(AuditTrail(disk))
+    assert "No space left" in audit.problem
+    audit.record(created())
+    disk.has_room.set()
+
+    wait_for(lambda: kinds(disk) == ["created"])

@@ -170,3 +170,46 @@ def test_a_dry_run_changes_nothing_and_is_not_audited(
     found = run.json("audit", "--config", config, "--event", "created")
     assert [event["actors"][0]["user"] for event in found] == ["book"] * 3
     assert {event["subjects"][0]["details"]["Record"] for event in found} == {"0", "1", "2"}
+
+
+def test_a_booking_that_somebody_looks_at_is_read(run: CommandLine) -> None:
+    run(*ADD, "P1")
+    assert run("explain", "1", "--ae", "MR1") == 0
+
+    (event,) = shown(run, "--event", "read")
+    assert (event["subjects"][1]["id"], event["reason"]) == ("P1", "explain")
+
+
+def test_a_restore_and_a_forgotten_source_are_told(
+    run: CommandLine, config: str, source: Any, tmp_path: Path
+) -> None:
+    assert run("sync", "--config", config, "--once") == 0
+    assert run("backup", "--config", config) == 0
+    assert run("restore", "--config", config, "--newest") == 0
+    values = json.loads(Path(config).read_text(encoding="utf-8"))
+    Path(config).write_text(json.dumps(values | {"data_sources": []}), encoding="utf-8")
+    assert run("sources", "--config", config, "--forget", "book") == 0
+
+    told = run.json("audit", "--config", config, "--event", "configured")
+    reasons = [event["reason"] for event in told]
+    assert reasons[0].startswith("restored from worklist-")
+    assert reasons[1] == "forgotten, 3 scheduled items cancelled"
+    assert told[1]["subjects"][0]["id"] == "source book"
+
+
+def test_accounts_that_are_made_and_changed_are_told(
+    run: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("argon2")
+    password = "correct horse battery"
+    made = ("create-user", "--username", "anna", "--role", "read", "--password", password)
+    assert run(*made) == 0, run.err
+    assert run("admin-password", "--username", "anna", "--reset", "--password", "x" + password) == 0
+
+    told = shown(run, "--event", "configured")
+    assert [event["reason"] for event in told] == [
+        "made on the machine, role read",
+        "password reset on the machine",
+    ]
+    assert all(event["subjects"][0]["id"] == "account anna" for event in told)
+    assert password not in json.dumps(told)

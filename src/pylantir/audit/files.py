@@ -13,6 +13,7 @@ import datetime as dt
 import logging
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import pairwise, takewhile
 from pathlib import Path
@@ -83,12 +84,19 @@ class TrailFiles:
         OSError
             It cannot be made, or is no folder.
         """
+        if self.folder.is_dir():
+            return
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _give_to_owner_of(self.folder.parent, self.folder)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes from appending."""
-        with locked(self.folder / "lock", LOCK_S):
+        lock = self.folder / "lock"
+        is_new = not lock.exists()
+        with locked(lock, LOCK_S):
+            if is_new:
+                _give_to_owner_of(self.folder, lock)
             yield
 
     def append(self, events: Sequence[AuditEvent], *, sync: bool) -> Place:
@@ -161,6 +169,8 @@ class TrailFiles:
         data = b"".join(lines)
         descriptor = os.open(tail.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _BINARY, 0o600)
         try:
+            if tail.size == 0:
+                _give_to_owner_of(self.folder, tail.path)
             _write_all(descriptor, data)
         except OSError:
             with contextlib.suppress(OSError):  # half a line is taken care of by the next append
@@ -291,14 +301,24 @@ class TrailFiles:
     def _write_head(self, place: Place) -> None:
         # As long as ever and shorter than a sector: written as a whole or not at all.
         line = f"{place.number:020d} {place.digest}\n".encode("ascii")
+        is_new = not self.head_path.exists()
         descriptor = os.open(self.head_path, os.O_WRONLY | os.O_CREAT | _BINARY, 0o600)
         try:
+            if is_new:
+                _give_to_owner_of(self.folder, self.head_path)
             _write_all(descriptor, line)
         finally:
             os.close(descriptor)
 
 
 _BINARY = getattr(os, "O_BINARY", 0)
+
+
+def _give_to_owner_of(folder: Path, made: Path) -> None:
+    """What an administrator's command makes beside a service belongs to the service's account."""
+    if sys.platform != "win32" and os.geteuid() == 0:
+        owner = folder.stat()
+        os.chown(made, owner.st_uid, owner.st_gid)
 
 
 def _name(number: int) -> str:

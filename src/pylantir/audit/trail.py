@@ -8,6 +8,7 @@ the last second. A command that runs and ends writes each event itself.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import threading
 import time
@@ -29,6 +30,7 @@ SYNC_S = 1.0
 RETRY_S = 1.0
 STOP_S = 1.0
 
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 _BATCH = 1_000
 _WAIT_S = 10.0
 
@@ -111,7 +113,12 @@ class AuditTrail:
         """
         if self.files is None or self._thread is not None:
             return
-        self.files.make_folder()
+        try:
+            self.files.make_folder()
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            self._complain(error)
         self._stopping.clear()
         if self.forwarder is not None:
             self.forwarder.start()

@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pylantir.cli import table
+from pylantir.cli.audited import configured, trail_for
 from pylantir.cli.extras import api_extra
 from pylantir.cli.opening import load, log_to_stderr
 from pylantir.errors import InvalidAccount, NotFound, SignInFailed, ValueProblem
 
 if TYPE_CHECKING:
+    from pylantir.audit.trail import AuditTrail
     from pylantir.users.store import UserStore
 
 _ROLES = ("admin", "write", "read")
@@ -35,7 +37,7 @@ def configure_password(parser: argparse.ArgumentParser) -> None:
 
 def run_password(args: argparse.Namespace) -> int:
     """Ask for the current and the new password of an account, and change it."""
-    with _accounts(args) as users:
+    with _accounts(args) as (users, trail):
         user = users.named(args.username)
         if user is None:
             known = ", ".join(user.username for user in users.all()) or "there is none yet"
@@ -43,6 +45,8 @@ def run_password(args: argparse.Namespace) -> int:
         if not args.reset:
             _require_current(user.password_hash)
         users.change(user.user_id, {"is_active": True}, password=_new_password(args))
+        how = "reset" if args.reset else "changed"
+        configured(trail, f"account {user.username}", f"password {how} on the machine")
     print(f"password of {user.username} changed; its tokens have ended")
     return 0
 
@@ -65,7 +69,7 @@ def configure_create(parser: argparse.ArgumentParser) -> None:
 
 def run_create(args: argparse.Namespace) -> int:
     """Make an account; what is not given is asked for."""
-    with _accounts(args) as users:
+    with _accounts(args) as (users, trail):
         values: dict[str, Any] = {
             "username": args.username or _answer("Username: "),
             "role": args.role or _answer("Role (admin, write or read) [read]: ") or "read",
@@ -73,6 +77,7 @@ def run_create(args: argparse.Namespace) -> int:
             "full_name": args.full_name,
         }
         user = users.create(values, _new_password(args))
+        configured(trail, f"account {user.username}", f"made on the machine, role {user.role}")
     print(f"account {user.user_id}: {user.username}, role {user.role}")
     return 0
 
@@ -86,7 +91,7 @@ def configure_list(parser: argparse.ArgumentParser) -> None:
 
 def run_list(args: argparse.Namespace) -> int:
     """Print the accounts, never their passwords."""
-    with _accounts(args) as users:
+    with _accounts(args) as (users, _):
         records = [
             {
                 "id": user.user_id,
@@ -114,13 +119,14 @@ def _shown(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def _accounts(args: argparse.Namespace) -> Iterator[UserStore]:
+def _accounts(args: argparse.Namespace) -> Iterator[tuple[UserStore, AuditTrail]]:
+    """The accounts, and where it is kept who changed them."""
     with api_extra(args.command):
         from pylantir.users.store import open_users
     config = load(args).config
     log_to_stderr(args)
     with contextlib.closing(open_users(config)) as users:
-        yield users
+        yield users, trail_for(config)
 
 
 def _new_password(args: argparse.Namespace) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pylantir.cli import table
+from pylantir.cli.audited import trail_for
 from pylantir.cli.moments import moment
 from pylantir.cli.opening import load, log_to_stderr
 from pylantir.errors import ConfigProblem, ConfigurationError
@@ -84,10 +85,7 @@ def run_audit(args: argparse.Namespace) -> int:
 
 
 def _trail(loaded: LoadedConfig) -> tuple[AuditTrail, TrailFiles]:
-    from pylantir.audit.opening import open_trail
-    from pylantir.worklist.database import Database
-
-    trail = open_trail(loaded.config.audit, Database(loaded.config.db_path).path)
+    trail = trail_for(loaded.config)
     where = loaded.origins.get("audit", "configuration")
     if trail.files is None:
         problem = ConfigProblem(where, "audit.enabled", "no audit trail is kept", "set it to true")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pylantir.audit.events import Kind
+    from pylantir.audit.trail import AuditTrail
+    from pylantir.config.schema import Config
     from pylantir.daemon import Worklist
     from pylantir.worklist.item import WorklistItem
     from pylantir.worklist.step import LinkedStep
@@ -37,6 +39,13 @@ def cancelled(worklist: Worklist, item: WorklistItem) -> None:
     _changed(worklist, Kind.DELETED, [item], "cancelled")
 
 
+def read(worklist: Worklist, item: WorklistItem, args: argparse.Namespace) -> None:
+    """A booking that a person was shown."""
+    from pylantir.audit.events import Kind
+
+    _changed(worklist, Kind.READ, [item], str(args.command))
+
+
 def linked(worklist: Worklist, step: LinkedStep, item: WorklistItem) -> None:
     """A performed step that a person tied to a booking."""
     from pylantir.audit import events
@@ -51,6 +60,21 @@ def linked(worklist: Worklist, step: LinkedStep, item: WorklistItem) -> None:
             details={"Service": "link", "Items": str(item.item_id)},
         )
     )
+
+
+def trail_for(config: Config) -> AuditTrail:
+    """The trail of a configuration, for commands that do not open its worklist."""
+    from pylantir.audit.opening import open_trail
+    from pylantir.worklist.database import database_url, file_of
+
+    return open_trail(config.audit, file_of(database_url(config.db_path)), config.site or "")
+
+
+def configured(trail: AuditTrail, what: str, reason: str) -> None:
+    """Something that matters for security, such as an account, which a person changed."""
+    from pylantir.audit import events
+
+    trail.record(events.configured(events.operator(), what, reason))
 
 
 def looked(worklist: Worklist, args: argparse.Namespace, found: int) -> None:

@@ -6,11 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pylantir.cli import table
+from pylantir.cli import audited, table
 from pylantir.cli.opening import load, log_to_stderr, open_store
 from pylantir.errors import ConfigProblem, ConfigurationError, NotFound
 
 if TYPE_CHECKING:
+    from pylantir.config.schema import Config
     from pylantir.worklist.backups import Backup, BackupFolder
 
 
@@ -23,7 +24,7 @@ def configure_backup(parser: argparse.ArgumentParser) -> None:
 def run_backup(args: argparse.Namespace) -> int:
     """Make a backup now and print where it is; older ones stay."""
     if args.list:
-        _, backups = _places(args)
+        _, backups, _ = _places(args)
         return _show(backups, args)
     with open_store(args, create=False) as worklist:
         if worklist.backups is None:
@@ -50,7 +51,7 @@ def run_restore(args: argparse.Namespace) -> int:
     from pylantir.clock import utc_now
     from pylantir.worklist.restore import restore
 
-    path, backups = _places(args)
+    path, backups, config = _places(args)
     if args.list:
         return _show(backups, args)
     newest = backups.newest()
@@ -58,6 +59,8 @@ def run_restore(args: argparse.Namespace) -> int:
         raise NotFound(f"there is no backup in {backups.folder}")
     chosen = newest.path if args.newest and newest is not None else args.file
     done = restore(chosen, path, backups, utc_now())
+    words = f"restored from {chosen.name}, {done.items} items"
+    audited.configured(audited.trail_for(config), path.absolute().as_uri(), words)
     if args.json:
         before = str(done.before.path) if done.before else None
         aside = str(done.aside) if done.aside else None
@@ -73,8 +76,8 @@ def run_restore(args: argparse.Namespace) -> int:
     return 0
 
 
-def _places(args: argparse.Namespace) -> tuple[Path, BackupFolder]:
-    """The database file and its backups, without opening it: it may be the damaged one."""
+def _places(args: argparse.Namespace) -> tuple[Path, BackupFolder, Config]:
+    """The database file, unopened, because it may be the damaged one; its backups; the settings."""
     from pylantir.upkeep import backup_folder
     from pylantir.worklist.database import database_url, file_of
 
@@ -84,7 +87,7 @@ def _places(args: argparse.Namespace) -> tuple[Path, BackupFolder]:
     backups = backup_folder(loaded.config, path)
     if path is None or backups is None:
         raise _no_file(loaded.config.db_path)
-    return path, backups
+    return path, backups, loaded.config
 
 
 def _no_file(location: str) -> ConfigurationError:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pylantir.cli import table
+from pylantir.cli import audited, table
 from pylantir.cli.opening import load, open_store
 from pylantir.errors import ConfigProblem, ConfigurationError
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pylantir.clock import SiteClock
     from pylantir.config.load import LoadedConfig
     from pylantir.config.schema import DataSource
+    from pylantir.daemon import Worklist
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,8 +34,12 @@ def run(args: argparse.Namespace) -> int:
     with open_store(args, create=False) as worklist:
         store = SourceStore(worklist.database)
         if args.forget:
-            return _forget(args.forget, loaded, store)
-        records = _rejections(store) if args.rejected else _states(loaded, store, worklist.clock)
+            return _forget(args.forget, loaded, store, worklist)
+        if args.rejected:
+            records = _rejections(store)
+            audited.looked(worklist, args, len(records))
+        else:
+            records = _states(loaded, store, worklist.clock)
     if args.json:
         table.write_json(records)
     elif records:
@@ -91,14 +96,16 @@ def _state_word(entry: DataSource | None, state: Any) -> str:
     return f"failing ({state.failures})" if state.failures else "ok"
 
 
-def _forget(name: str, loaded: LoadedConfig, store: Any) -> int:
+def _forget(name: str, loaded: LoadedConfig, store: Any, worklist: Worklist) -> int:
     if any(entry.name == name for entry in loaded.config.data_sources):
         problem = f"source {name!r} is still configured"
         raise ConfigurationError(
             [ConfigProblem("command line", "--forget", problem, "remove it there first")]
         )
     withdrawn = store.forget(name)
-    print(f"source {name} forgotten, {withdrawn} scheduled items cancelled")
+    words = f"{withdrawn} scheduled items cancelled"
+    audited.configured(worklist.audit, f"source {name}", f"forgotten, {words}")
+    print(f"source {name} forgotten, {words}")
     return 0
 
 

@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from pylantir.cli import table
+from pylantir.cli import audited, table
 from pylantir.cli.chosen import item_meant
 from pylantir.cli.opening import open_store
 from pylantir.errors import ConfigProblem, ConfigurationError
@@ -37,6 +37,7 @@ def run_explain(args: argparse.Namespace) -> int:
 
     with open_store(args, create=False) as worklist:
         item = item_meant(worklist, args.item)
+        audited.read(worklist, item, args)
         titles = [args.ae] if args.ae else scanners(worklist.config, worklist.journal)
         if not titles:
             problem = "no scanner is named in the configuration, and none has asked yet"
