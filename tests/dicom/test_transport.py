@@ -31,9 +31,10 @@ from tests.dicom.serving import Server, query
 from pylantir.dicom.transport import messages
 from pylantir.dicom.transport.association import ScannerAssociation
 from pylantir.dicom.transport.cancellations import Cancellations
+from pylantir.dicom.transport.peer_socket import PeerSocket
 from pylantir.dicom.transport.server import AssociationServer, Limits, LocalAE
 from pylantir.dicom.transport.slots import Slots
-from pylantir.dicom.transport.upper_layer import PeerSocket, UpperLayer
+from pylantir.dicom.transport.upper_layer import UpperLayer
 
 Handler = Callable[[evt.Event], Any]
 

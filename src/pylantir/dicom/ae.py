@@ -33,10 +33,10 @@ from pylantir.dicom.mpps_scp import MppsScp
 from pylantir.dicom.scanners import scanner_for
 from pylantir.dicom.sop_classes import SOP_CLASSES, TRANSFER_SYNTAXES
 from pylantir.dicom.transport.admission import Doorway, Handshake
+from pylantir.dicom.transport.message_limits import MessageLimits
 from pylantir.dicom.transport.messages import refuse
 from pylantir.dicom.transport.server import AssociationServer, Limits, LocalAE
 from pylantir.dicom.transport.slots import Slots
-from pylantir.dicom.transport.upper_layer import MessageLimits
 from pylantir.dicom.worklist_scp import WorklistScp
 from pylantir.errors import StartError
 from pylantir.worklist.journal import QueryJournal

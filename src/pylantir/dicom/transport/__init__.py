@@ -6,7 +6,7 @@ Checked against pynetdicom 3.0.4; ``tests/dicom/transport`` fails when an upgrad
 ``admission``             accepts, reads one association request, closes; a single thread
 ``slots``                 how many associations who may have
 ``association``           one accepted association, on a thread of its own
-``upper_layer``           its socket and state machine (PS3.8)
+``upper_layer``           its state machine (PS3.8);  ``peer_socket``  its socket
 ``server``                ties these together
 ``messages``              what handlers do to their association
 ``cancellations``         which queries were cancelled

@@ -17,8 +17,10 @@ from pynetdicom.transport import AddressInformation
 
 from pylantir.dicom.sop_classes import MPPS, MPPS_RETRIEVE, VERIFICATION, WORKLIST_FIND
 from pylantir.dicom.transport import pdus
+from pylantir.dicom.transport.message_limits import MessageLimits
 from pylantir.dicom.transport.pdus import AssociateRequest
-from pylantir.dicom.transport.upper_layer import MessageLimits, PeerSocket, UpperLayer
+from pylantir.dicom.transport.peer_socket import PeerSocket
+from pylantir.dicom.transport.upper_layer import UpperLayer
 
 if TYPE_CHECKING:
     from pynetdicom import AE

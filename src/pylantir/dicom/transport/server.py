@@ -17,16 +17,18 @@ from pylantir.dicom.transport import pdus
 from pylantir.dicom.transport.admission import Admission, Doorway, Handshake
 from pylantir.dicom.transport.association import ScannerAssociation
 from pylantir.dicom.transport.complaints import Complaints
+from pylantir.dicom.transport.message_limits import MessageLimits
 from pylantir.dicom.transport.pdus import AssociateRequest
 from pylantir.dicom.transport.slots import NoSlot, Slots
-from pylantir.dicom.transport.upper_layer import MessageLimits
 
 if TYPE_CHECKING:
     from pynetdicom.events import Event
 
 log = logging.getLogger(__name__)
 
-_LISTEN_BACKLOG = 128
+_LISTEN_BACKLOG = 1024
+"""When it is full, a connection waits for a second before it tries again."""
+
 _REMEMBERED_HOSTS = 1024
 _LAST_PDU_S = 0.2
 """How long a stop waits for PDUs that are being sent, all together."""

@@ -10,20 +10,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
-import select
 import socket
-import ssl
-import sys
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.fsm import TRANSITION_TABLE
-from pynetdicom.transport import AssociationSocket
 
 from pylantir.dicom.transport import pdus
+from pylantir.dicom.transport.message_limits import SHORT_BYTES, MessageLimits
+from pylantir.dicom.transport.peer_socket import CLOSED, name_of
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
@@ -31,135 +28,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_READ_BYTES = 65_536
 _PDU_BYTES = {0x05: 4, 0x06: 4, 0x07: 4, 0x03: 4}
 """Length of those PDUs that have but one (PS3.8 9.3.4, 9.3.6 to 9.3.8)."""
 
-_INVALID, _CLOSED = "Evt19", "Evt17"
+_INVALID = "Evt19"
 _GONE = "Sta1"
 _WAITING_FOR_CLOSE = "Sta13"
 _MESSAGES_AHEAD = 8
 """Requests that a peer may send before the first is answered; then it is read no further."""
-
-_NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
-
-@dataclass(frozen=True, slots=True)
-class MessageLimits:
-    """What an association may send.
-
-    Parameters
-    ----------
-    message_bytes : int
-        Longest DIMSE message, command and data set.
-    message_s : float
-        From its first to its last byte, in seconds; also for the peer to take an answer.
-    idle_s : float
-        Longest silence between messages, in seconds.
-    """
-
-    message_bytes: int = 1_048_576
-    message_s: float = 30.0
-    idle_s: float = 600.0
-
-
-def wait_for(connection: socket.socket, timeout_s: float, *, to_write: bool = False) -> None:
-    """Wait until there is something to read, or room to write; the descriptor may be any number.
-
-    Raises
-    ------
-    OSError, ValueError
-        It is closed.
-    """
-    if sys.platform == "win32":
-        sets = ([], [connection]) if to_write else ([connection], [])
-        select.select(*sets, [], timeout_s)
-        return
-    poller = select.poll()
-    poller.register(connection, select.POLLOUT if to_write else select.POLLIN)
-    poller.poll(timeout_s * 1000)
-
-
-def _has_decrypted(connection: socket.socket) -> bool:
-    return isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
-
-
-class PeerSocket(AssociationSocket):
-    """The library's socket, written by one thread at a time and with a deadline."""
-
-    def __init__(self, association: Association, connection: socket.socket, send_s: float) -> None:
-        super().__init__(association, client_socket=connection)
-        connection.setblocking(False)
-        self._send_s = send_s
-        self._writing = threading.Lock()
-
-    def send(self, bytestream: bytes) -> None:
-        """Send all of it, or report the connection closed."""
-        with self._writing:
-            try:
-                self._send_all(memoryview(bytestream))
-            except (OSError, ValueError) as error:  # hung up; closed meanwhile
-                if isinstance(error, TimeoutError):
-                    log.warning("association with %s ended: it does not read", _peer(self.assoc))
-                self.event_queue.put(_CLOSED)
-
-    def _send_all(self, left: memoryview) -> None:
-        until = time.monotonic() + self._send_s
-        while left:
-            if self.socket is None:
-                raise ConnectionError("closed")
-            try:
-                left = left[self.socket.send(left) :]
-            except _NOT_YET:
-                remains = until - time.monotonic()
-                if remains <= 0:
-                    raise TimeoutError from None
-                wait_for(self.socket, remains, to_write=True)
-
-    def receive(self, timeout_s: float) -> bytes | None:
-        """What has come; nothing within the time is None, the end of the connection is empty."""
-        connection = self.socket
-        if connection is None:
-            return b""
-        try:
-            if timeout_s and not _has_decrypted(connection):
-                wait_for(connection, timeout_s)
-            return connection.recv(_READ_BYTES)
-        except _NOT_YET:
-            return None
-        except (OSError, ValueError):
-            return b""
-
-    def break_off(self, last_words: bytes, within_s: float) -> None:
-        """Hang up, with a last PDU if there is room for one; any thread may call.
-
-        Parameters
-        ----------
-        last_words : bytes
-            A PDU.
-        within_s : float
-            Longest wait for the end of another PDU, in seconds.
-        """
-        connection = self.socket
-        if connection is None:
-            return
-        if self._writing.acquire(timeout=within_s):
-            with contextlib.suppress(OSError, ValueError):
-                connection.send(last_words)
-            self._writing.release()
-        with contextlib.suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads or writes
-
-    def detach(self) -> socket.socket | None:
-        """Give the socket away: the library closes nothing any more."""
-        connection, self.socket = self.socket, None
-        return connection
-
-    def _shutdown_socket(self) -> None:
-        if self.socket is not None:
-            with contextlib.suppress(OSError):  # the peer was faster; the library closes nothing
-                self.socket.shutdown(socket.SHUT_RDWR)
-            self.socket.close()
 
 
 class UpperLayer(DULServiceProvider):
@@ -180,6 +56,7 @@ class UpperLayer(DULServiceProvider):
         self._owner = 0
         self._received = bytearray()
         self._message_bytes = 0
+        self._space_taken = 0
         self._began: float | None = None
         """When the first byte of a message came whose last one has not."""
         self._last_traffic = time.monotonic()
@@ -227,6 +104,7 @@ class UpperLayer(DULServiceProvider):
         A message that does not end in time is aborted. So is the association after too long a
         silence.
         """
+        self._make_room()
         now = time.monotonic()
         if self._began is not None:
             left = self._began + self._limits.message_s - now
@@ -237,7 +115,7 @@ class UpperLayer(DULServiceProvider):
         if left > 0:
             self._pump(left)
             return
-        log.info("association with %s ended: %s", _peer(self.assoc), reason)
+        log.info("association with %s ended: %s", name_of(self.assoc), reason)
         self.assoc.abort(block=False)
 
     def finish(self) -> socket.socket | None:
@@ -249,7 +127,9 @@ class UpperLayer(DULServiceProvider):
             if connection is not None:
                 connection._shutdown_socket()
             if self.state_machine.current_state != _GONE:
-                self._do(_CLOSED)
+                self._do(CLOSED)
+            self.assoc.dimse.message = None
+            self._make_room()
             return given
 
     # --- the state machine ---
@@ -265,7 +145,7 @@ class UpperLayer(DULServiceProvider):
                 self._received += received
                 self._split()
             else:
-                self.event_queue.put(_CLOSED)
+                self.event_queue.put(CLOSED)
             self._work_off()
 
     def _split(self) -> None:
@@ -301,8 +181,25 @@ class UpperLayer(DULServiceProvider):
             return f"a PDU of type {kind} and {length} bytes"
         return ""
 
+    def _takes_room(self, length: int) -> bool:
+        if self._message_bytes + length <= SHORT_BYTES:
+            return True
+        if not self._limits.space.take(length):
+            return False
+        self._space_taken += length
+        return True
+
+    def _make_room(self) -> None:
+        """What was served needs no memory any more."""
+        if self._space_taken and self.assoc.dimse.message is None:
+            self._limits.space.give_back(self._space_taken)
+            self._space_taken = 0
+
     def _take(self, pdu: bytes) -> None:
         if pdu[0] == pdus.P_DATA_TF:
+            if not self._takes_room(len(pdu)):
+                self._protest("a long message, beside too many others")
+                return
             self._message_bytes += len(pdu)
         try:
             decoded, event = self._decode_pdu(bytearray(pdu))
@@ -322,7 +219,7 @@ class UpperLayer(DULServiceProvider):
             self._began = time.monotonic()
 
     def _protest(self, words: str) -> None:
-        log.info("association with %s ended: %s", _peer(self.assoc), words)
+        log.info("association with %s ended: %s", name_of(self.assoc), words)
         self.event_queue.put(_INVALID)
         self._work_off()
 
@@ -358,8 +255,3 @@ class UpperLayer(DULServiceProvider):
         self.state_machine.current_state = _GONE
         if self.socket is not None:
             self.socket._shutdown_socket()
-
-
-def _peer(association: Association) -> str:
-    requestor = association.requestor
-    return requestor.ae_title.strip() or requestor.address
