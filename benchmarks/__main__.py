@@ -106,8 +106,13 @@ def _heading(args: argparse.Namespace) -> str:
     machine = f"{os.cpu_count()} cores, {platform.system()} {platform.release()}"
     return (
         f"Measured {today} UTC with Python {platform.python_version()} on {machine}, over the "
-        f"loopback interface, {args.rounds} rounds."
+        f"loopback interface, {args.rounds} rounds; load average at the end {_load()}."
     )
+
+
+def _load() -> str:
+    """How busy the machine was with this and with everything else."""
+    return f"{os.getloadavg()[1]:.1f}" if hasattr(os, "getloadavg") else "unknown"
 
 
 def _samples(rows: Sequence[Row]) -> list[dict[str, object]]:

@@ -136,11 +136,20 @@ def _selection(running: Running, questions: Questions) -> list[float]:
 
 def _universal(running: Running, questions: Questions) -> list[float]:
     items = len(questions.bookings)
-    return _finds(running, questions.universal, lambda reply: items / reply.last_s)
+    running.first_ms = []
+
+    def items_per_s(reply: Reply) -> float:
+        running.first_ms.append(reply.first_s * _MS)
+        return items / reply.last_s
+
+    return _finds(running, questions.universal, items_per_s)
 
 
 def _first(running: Running, questions: Questions) -> list[float]:
-    return _finds(running, questions.universal, lambda reply: reply.first_s * _MS)
+    """Of the same answers, where the measure before has seen them."""
+    if not running.first_ms:
+        _universal(running, questions)
+    return running.first_ms
 
 
 def _round(running: Running, questions: Questions) -> list[float]:

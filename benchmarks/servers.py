@@ -176,6 +176,7 @@ class Running:
 
     def __init__(self, server: Server, data: Data, folder: Path, question: bytes) -> None:
         self.server = server
+        self.first_ms: list[float] = []
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         self.port = _free_port()
