@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from benchmarks import requests, sync
+from benchmarks import requests, rest, sync
 from benchmarks.answers import WrongAnswer, check_answer, elements
 from benchmarks.bookings import make_bookings
 from benchmarks.measures import MEASURES
@@ -119,3 +119,14 @@ def test_an_unchanged_project_is_synced_without_writing(capsys: pytest.CaptureFi
     rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
     assert [row[1] for row in rows] == list(sync.ROUNDS)
     assert [row[3] for row in rows] == ["20", "0", "0"]
+
+
+@linux
+def test_the_rest_benchmark_measures_every_kind_of_request(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert rest.main(["--items", "20", "--requests", "3"]) == 0
+
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert len(rows) == 7
+    assert all(float(row.split("|")[2]) > 0 for row in rows[1:])

@@ -17,13 +17,19 @@ _bearer = HTTPBearer(
     auto_error=False, description="an access token of POST /auth/login, or of the site's issuer"
 )
 
-House = Annotated[Services, Depends(services_of)]
+
+async def _house(request: Request) -> Services:
+    return services_of(request)
+
+
+# Dependencies that wait for nothing are coroutines: each other one costs a change of threads.
+House = Annotated[Services, Depends(_house)]
 """What a route works with."""
 
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-def token_of(credentials: Credentials) -> str:
+async def token_of(credentials: Credentials) -> str:
     """The access token of a request.
 
     Raises

@@ -36,7 +36,7 @@ class RestAudit:
 
     def signed_out(self, principal: Principal) -> None:
         """Somebody ended their tokens."""
-        self._record(events.authentication(Kind.LOGOUT, principal.username, self._address))
+        self._record(events.authentication(Kind.LOGOUT, principal.name, self._address))
 
     def account(self, username: str, what: str, reason: str) -> None:
         """An account was made, changed or deleted."""
@@ -45,7 +45,7 @@ class RestAudit:
     def asked(self, principal: Principal, found: int) -> None:
         """A list was looked at: what was asked for, and how much was found."""
         words = f"{self._request.url.path}?{self._request.url.query}"
-        self._record(events.asked(self._actor(principal.username), words, found))
+        self._record(events.asked(self._actor(principal.name), words, found))
 
     def booking(
         self,
@@ -55,7 +55,7 @@ class RestAudit:
         details: Mapping[str, str] | None = None,
     ) -> None:
         """A booking was read, made, changed or cancelled."""
-        who = self._actor(principal.username)
+        who = self._actor(principal.name)
         self._record(events.booking(kind, who, item, details=details))
 
     def performed(self, kind: Kind, principal: Principal, linked: LinkedStep) -> None:
@@ -65,7 +65,7 @@ class RestAudit:
         self._record(
             events.performed(
                 kind,
-                self._actor(principal.username),
+                self._actor(principal.name),
                 step.sop_instance_uid,
                 [study for study in studies if study[0]],
                 patient_id=step.patient_id,
@@ -80,7 +80,11 @@ class RestAudit:
         self._trail.record(event)
 
 
-Audit = Annotated[RestAudit, Depends(RestAudit)]
+async def _audit(request: Request) -> RestAudit:
+    return RestAudit(request)
+
+
+Audit = Annotated[RestAudit, Depends(_audit)]
 """The audit trail, for a route."""
 
 

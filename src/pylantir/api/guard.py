@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 MAX_BODY_BYTES = 64 * 1024
 MAX_REQUEST_S = 10.0
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
+_TOO_SLOW = "this took too long; whether it was done cannot be told, so look before you repeat it"
 _STREAMS = ("/events", "/page/events")
 
 _HEADERS = {
@@ -83,7 +84,7 @@ class Guard:
             await exchange.refuse(413, error.detail)
         except TimeoutError:
             log.warning("REST request %s took longer than %d s", exchange.request_id, MAX_REQUEST_S)
-            await exchange.refuse(504, f"this took longer than {MAX_REQUEST_S:.0f} s")
+            await exchange.refuse(504, _TOO_SLOW)
         except Exception as error:  # noqa: BLE001 - the outermost door
             if not exchange.has_ended:  # else the application has said so already
                 log_defect(exchange.request_id, error)

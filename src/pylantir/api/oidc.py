@@ -87,7 +87,7 @@ class Issuer:
             raise NotAllowed(
                 f"this account has none of the roles that {self._settings.roles_claim} may give"
             )
-        return Principal(username, role)
+        return Principal(username, role, issuer=self._settings.issuer)
 
     def _claims(self, token: str) -> Mapping[str, Any]:
         try:

@@ -70,11 +70,19 @@ class Principal:
         What they may do now.
     user_id : int or None
         Number of the account; nothing when somebody else's issuer vouches for them.
+    issuer : str
+        Who vouches for them; empty for an account of ours.
     """
 
     username: str
     role: Role
     user_id: int | None = None
+    issuer: str = ""
+
+    @property
+    def name(self) -> str:
+        """Whom to name in logs and in the audit trail: nobody is taken for a namesake."""
+        return f"{self.username} of {self.issuer}" if self.issuer else self.username
 
     def require(self, right: Right) -> None:
         """Say whether this principal has a right.

@@ -79,7 +79,7 @@ def sync(services: House, principal: Writer, name: SourceName) -> Requested:
     if not any(entry.name == name and entry.enabled for entry in services.config.data_sources):
         raise NotFound(f"no enabled source {name[:80]!r}")
     services.request_sync(name)
-    log.info("REST: a round of source %s was asked for by %s", name, principal.username)
+    log.info("REST: a round of source %s was asked for by %s", name, principal.name)
     return Requested(source=name)
 
 

@@ -113,7 +113,7 @@ def link_step(
     """Ties a step that named no booking to one; the booking follows the step."""
     linked = services.steps.link(sop_instance_uid, body.item_id, body.position)
     audit.performed(Kind.UPDATED, principal, linked)
-    log.info("REST: a performed step was linked to item %d by %s", body.item_id, principal.username)
+    log.info("REST: a performed step was linked to item %d by %s", body.item_id, principal.name)
     return _whole(linked)
 
 

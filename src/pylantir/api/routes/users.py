@@ -81,8 +81,8 @@ def create_user(services: House, principal: Admin, audit: Audit, body: NewAccoun
     values = body.model_dump(exclude_unset=True)
     password = values.pop("password")
     user = services.users.create(values, password, created_by=principal.user_id)
-    audit.account(principal.username, f"account {user.username}", f"made, role {user.role}")
-    log.info("REST: account %d made by %s", user.user_id, principal.username)
+    audit.account(principal.name, f"account {user.username}", f"made, role {user.role}")
+    log.info("REST: account %d made by %s", user.user_id, principal.name)
     return _shown(user)
 
 
@@ -97,8 +97,8 @@ def change_user(
     values = {n: v for n, v in values.items() if v is not None or n in may_be_empty}
     user = services.users.change(user_id, values, password=password)
     what = ", ".join([*values, *(["password"] if password is not None else [])])
-    audit.account(principal.username, f"account {user.username}", f"changed: {what}")
-    log.info("REST: account %d changed by %s", user_id, principal.username)
+    audit.account(principal.name, f"account {user.username}", f"changed: {what}")
+    log.info("REST: account %d changed by %s", user_id, principal.name)
     return _shown(user)
 
 
@@ -108,8 +108,8 @@ def delete_user(services: House, principal: Admin, audit: Audit, user_id: UserId
     if user_id == principal.user_id:
         raise Conflict("this is your own account; another admin has to delete it")
     user = services.users.delete(user_id)
-    audit.account(principal.username, f"account {user.username}", "deleted")
-    log.info("REST: account %d deleted by %s", user_id, principal.username)
+    audit.account(principal.name, f"account {user.username}", "deleted")
+    log.info("REST: account %d deleted by %s", user_id, principal.name)
     return {"message": f"User {user.username} deleted successfully"}
 
 

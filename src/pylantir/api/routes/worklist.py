@@ -144,7 +144,7 @@ def create_item(services: House, principal: Writer, audit: Audit, body: ItemValu
     )
     added = services.items.add(item)
     audit.booking(Kind.CREATED, principal, added)
-    log.info("REST: item %s made by %s", added.item_id, principal.username)
+    log.info("REST: item %s made by %s", added.item_id, principal.name)
     answer = _answer(added, JSON)
     answer.headers["Location"] = f"/worklist/{added.item_id}"
     return answer
@@ -189,7 +189,7 @@ def change(
     given = body.given()
     changed = _changed(services, item_id, given, if_match)
     audit.booking(Kind.UPDATED, principal, changed, field_names(given))
-    log.info("REST: item %d changed by %s", item_id, principal.username)
+    log.info("REST: item %d changed by %s", item_id, principal.name)
     answer = _answer(changed, JSON)
     if any(entry.name == changed.data_source for entry in services.config.data_sources):
         answer.headers["X-Pylantir-Note"] = (
@@ -230,7 +230,7 @@ def delete(
         raise NotFound(f"item {item_id} is cancelled already")
     services.items.set_status(item_id, ItemStatus.CANCELLED)
     audit.booking(Kind.DELETED, principal, item)
-    log.info("REST: item %d cancelled by %s", item_id, principal.username)
+    log.info("REST: item %d cancelled by %s", item_id, principal.name)
     return {"message": f"Worklist item {item_id} deleted successfully"}
 
 
