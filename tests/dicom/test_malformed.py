@@ -106,6 +106,30 @@ def test_a_scan_of_thousands_of_images_is_kept(server: Server) -> None:
     assert len(kept["00081140"]["Value"]) == 5000
 
 
+def test_a_step_does_not_grow_without_end(server: Server, scanner: Modality) -> None:
+    """An N-SET may bring attributes that the step did not have, and so may the next one."""
+    uid = new_uid()
+    scanner.create(begun(), uid)
+    statuses = [
+        scanner.set(uid, spelt(0x00091000 + number, "UT", b"x" * 800_000)).status
+        for number in range(7)
+    ]
+    assert statuses == [0x0000] * 5 + [0x0213] * 2
+    assert len(server.steps.get(uid).step.attributes) == len(begun()) + 5
+    assert scanner.set(uid, ended()).status == 0x0000
+
+
+def test_a_step_has_a_number_of_attributes_and_no_more(server: Server, scanner: Modality) -> None:
+    uid = new_uid()
+    scanner.create(begun(), uid)
+
+    def some(start: int) -> bytes:
+        return b"".join(spelt(0x00091000 + n, "LO", b"x ") for n in range(start, start + 300))
+
+    assert [scanner.set(uid, some(start)).status for start in (0, 300)] == [0x0000, 0x0213]
+    assert scanner.set(uid, some(0) + some(300)).status == 0x0110
+
+
 # --- Identifiers ---
 
 

@@ -42,9 +42,10 @@ def configure_start(parser: argparse.ArgumentParser) -> None:
 def run_start(args: argparse.Namespace) -> int:
     """Serve until a signal; returns 0 after a clean stop."""
     from pylantir import logs
-    from pylantir.daemon import Daemon, keep_files_private, open_worklist
+    from pylantir.daemon import Daemon, keep_files_private, open_worklist, share_the_heap
 
     keep_files_private()
+    share_the_heap()
     if args.self_test:
         from pylantir.cli.selftest import run_self_test
 

@@ -224,6 +224,11 @@ def _mpps_statuses() -> Iterator[str]:
     for code, services, meaning in (
         (answers.SUCCESS, "all", "stored, or read"),
         (answers.OPTIONAL_NOT_SUPPORTED, "N-GET", "some of the attributes asked for are not there"),
+        (
+            answers.RESOURCE_LIMITATION,
+            "N-SET",
+            "the step would become too large; nothing is changed",
+        ),
         (answers.NO_SUCH_ATTRIBUTE, "N-CREATE, N-SET", "an attribute that is not allowed here"),
         (
             answers.INVALID_ATTRIBUTE_VALUE,

@@ -7,12 +7,15 @@ status, and nothing has changed.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
+from pynetdicom.dimse_primitives import N_CREATE, N_GET
 
 from pylantir.audit.events import Kind, Outcome
 from pylantir.clock import SiteClock
@@ -30,6 +33,7 @@ from pylantir.dicom.mpps_rules import (
 )
 from pylantir.dicom.performed import (
     as_data_set,
+    is_too_large,
     read_attributes,
     status_of,
     step_of,
@@ -53,6 +57,7 @@ log = logging.getLogger(__name__)
 
 Answer = tuple[Dataset | int, Dataset | None]
 
+_LARGE_BYTES = 65_536
 _STATUS = f"{STATUS:08X}"
 _KINDS = (
     ("not allowed", answers.NO_SUCH_ATTRIBUTE),
@@ -110,6 +115,7 @@ class MppsScp:
         self._steps = steps
         self._config = config
         self._clock = clock
+        self._one_large_step = threading.Lock()
 
     def handle_create(self, event: Event) -> Answer:
         """Handler of ``EVT_N_CREATE``."""
@@ -129,7 +135,8 @@ class MppsScp:
     def _door(self, name: str, event: Event, work: Callable[[Event, Scanner], Answer]) -> Answer:
         scanner = scanner_for(self._config, event.assoc.requestor.ae_title)
         try:
-            return work(event, scanner)
+            with self._one_large_step if _is_large(event) else nullcontext():
+                return work(event, scanner)
         except Refusal as refusal:
             self._audit.not_performed(event, name, refusal.for_log, Outcome.MINOR)
             log.warning("%s from %s refused: %s", name, scanner.ae_title, refusal.for_log)
@@ -239,6 +246,8 @@ def _modified(
     if status is None and changes.pop(_STATUS, {}).get("Value"):
         broken.append(Violation(STATUS, "invalid"))
     attributes: Attributes = {**present.attributes, **changes}
+    if is_too_large(attributes):
+        raise Refusal(answers.RESOURCE_LIMITATION, "the performed step has become too large")
     noted = list(map(str, broken))
     if status in (StepStatus.COMPLETED, StepStatus.DISCONTINUED):
         noted += map(str, missing_at_the_end(attributes))
@@ -288,6 +297,15 @@ def _instance_uid(value: str) -> str:
         return checked_uid(str(value))
     except ValueError:
         raise Refusal(answers.INVALID_SOP_INSTANCE, "SOP Instance UID breaks the rules") from None
+
+
+def _is_large(event: Event) -> bool:
+    """Whether the message takes thirty times its size for a moment, or may be answered by such."""
+    request = _request(event)
+    if isinstance(request, N_GET):
+        return True
+    encoded = request.AttributeList if isinstance(request, N_CREATE) else request.ModificationList
+    return encoded is not None and len(encoded.getbuffer()) > _LARGE_BYTES
 
 
 def _with_rules(invalid: list[Violation], broken: list[Violation]) -> list[Violation]:

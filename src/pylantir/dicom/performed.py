@@ -7,6 +7,7 @@ not be the same, and nothing the scanner said is lost.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from pydicom.dataset import Dataset
 from pylantir import clock
 from pylantir.dicom import charsets
 from pylantir.dicom.datasets import texts_of
-from pylantir.dicom.elements import Encoding, read_elements
+from pylantir.dicom.elements import Encoding, MalformedDataSet, read_elements
 from pylantir.dicom.json_model import Attributes, attributes_of
 from pylantir.dicom.mpps_rules import STATUS, Violation
 from pylantir.worklist.status import StepStatus
@@ -25,6 +26,12 @@ from pylantir.worklist.values import Code
 
 MAX_ELEMENTS = 40_000
 """A scan may have made more than ten thousand images, each an item with two attributes."""
+
+MAX_ATTRIBUTES = 512
+"""At the root of a step; Table F.7.2-1 has forty, and few consoles add as many of their own."""
+
+MAX_CHARACTERS = 2**22
+"""Of a step as it is kept; a scanner could go on for ever to add attributes to it."""
 
 
 def read_attributes(data: bytes, encoding: Encoding) -> tuple[Attributes, list[Violation]]:
@@ -36,8 +43,17 @@ def read_attributes(data: bytes, encoding: Encoding) -> tuple[Attributes, list[V
         Not a data set at all.
     """
     elements = read_elements(data, encoding, max_elements=MAX_ELEMENTS)
+    if len(elements) > MAX_ATTRIBUTES:
+        raise MalformedDataSet(f"more than {MAX_ATTRIBUTES} attributes beside one another")
     attributes, invalid = attributes_of(elements, encoding)
     return attributes, [Violation(tag, "invalid") for tag in sorted(invalid)]
+
+
+def is_too_large(attributes: Mapping[str, Any]) -> bool:
+    """Whether a step has more in it than any that was performed."""
+    if len(attributes) > MAX_ATTRIBUTES:
+        return True
+    return len(json.dumps(attributes, ensure_ascii=False)) > MAX_CHARACTERS
 
 
 def as_data_set(attributes: Mapping[str, Any]) -> Dataset:
