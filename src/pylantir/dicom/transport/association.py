@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 from pynetdicom import evt
 from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.association import Association
-from pynetdicom.dimse import DIMSEServiceProvider
-from pynetdicom.dimse_primitives import C_CANCEL, C_ECHO, C_FIND, N_CREATE, N_GET, N_SET
+from pynetdicom.dimse_primitives import C_ECHO, C_FIND, N_CREATE, N_GET, N_SET
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.service_class import BasicWorklistManagementServiceClass
 from pynetdicom.transport import AddressInformation
 
 from pylantir.dicom.sop_classes import MPPS, MPPS_RETRIEVE, VERIFICATION, WORKLIST_FIND
 from pylantir.dicom.transport import pdus
+from pylantir.dicom.transport.dimse import Messages
 from pylantir.dicom.transport.message_limits import MessageLimits
 from pylantir.dicom.transport.pdus import AssociateRequest
 from pylantir.dicom.transport.peer_socket import PeerSocket
@@ -44,28 +44,6 @@ _OPERATIONS: dict[str, tuple[type, ...]] = {
     MPPS_RETRIEVE: _MPPS_OPERATIONS,
 }
 """What a service class of ours answers; the library aborts or says nothing to all else."""
-
-
-class Messages(DIMSEServiceProvider):
-    """The library's DIMSE provider; every request waits for its turn.
-
-    The library serves N-EVENT-REPORT in a thread of its own at once, as many as a peer likes to
-    send, and takes the eleventh C-CANCEL for a request.
-    """
-
-    def receive_primitive(self, primitive: Any) -> None:
-        """Collect fragments; a complete message is announced, and waits unless it is a C-CANCEL."""
-        if self.message is None:
-            from pynetdicom.dimse_messages import DIMSEMessage
-
-            self.message = DIMSEMessage()
-        if not self.message.decode_msg(primitive, self.assoc):
-            return
-        message, self.message = self.message, None
-        evt.trigger(self.assoc, evt.EVT_DIMSE_RECV, {"message": message})
-        request = message.message_to_primitive()
-        if not isinstance(request, C_CANCEL):
-            self.msg_queue.put((cast(int, message.context_id), request))
 
 
 class ScannerAssociation(Association):

@@ -34,6 +34,9 @@ _PDU_BYTES = {0x05: 4, 0x06: 4, 0x07: 4, 0x03: 4}
 _INVALID = "Evt19"
 _GONE = "Sta1"
 _WAITING_FOR_CLOSE = "Sta13"
+_MAY_SEND = ("Sta6", "Sta8")
+"""States in which P-DATA goes out (actions DT-1 and AR-7, PS3.8 Table 9-7)."""
+
 _MESSAGES_AHEAD = 8
 """Requests that a peer may send before the first is answered; then it is read no further."""
 
@@ -86,7 +89,7 @@ class UpperLayer(DULServiceProvider):
         """Write whole P-DATA-TF PDUs, after a look at what the peer says meanwhile."""
         self.look()
         connection = self.socket
-        if connection is not None and not self.is_over:
+        if connection is not None and self.state_machine.current_state in _MAY_SEND:
             connection.send(data)
             if not self.event_queue.empty():
                 with self._turn:
