@@ -36,6 +36,8 @@ _VOLATILE = (
     (re.compile(r"\b[0-9]{2}:[0-9]{2}:[0-9]{2}\b"), "hh:mm:ss"),
     (re.compile(r"\b[0-9]+\.[0-9] ms\b"), "n ms"),
     (re.compile(r"\bport [0-9]+\b"), f"port {PORT}"),
+    (re.compile(r"pytz [0-9.]+, IANA [0-9]+[a-z]"), "pytz n, IANA n"),
+    (re.compile(r"-[0-9]{8}T[0-9]{6}Z\.db made, [0-9.]+ MB"), ".db made"),
     (re.compile(r"Max Send PDV: [0-9]+"), "Max Send PDV: n"),  # differs between releases of DCMTK
 )
 
