@@ -143,6 +143,15 @@ class SourcePoller:
             else:
                 pause = _OUTSIDE_HOURS_S
 
+    def run_once(self) -> None:
+        """One round without a thread of its own, for a process that does not poll."""
+        try:
+            self.round()
+        finally:
+            if self._source is not None:
+                self._source.close()
+                self._source = self._synchronizer = None
+
     def round(self) -> float:
         """One round; returns the seconds to wait before the next."""
         try:

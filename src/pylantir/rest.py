@@ -159,7 +159,7 @@ class RestApi:
         found = next((each for each in made if each.name == name), None)
         if found is None:
             raise NotFound(f"no enabled source {name!r}")
-        thread = threading.Thread(target=found.round, name=f"source-{name}", daemon=True)
+        thread = threading.Thread(target=found.run_once, name=f"source-{name}", daemon=True)
         self._rounds[name] = thread
         thread.start()
 
