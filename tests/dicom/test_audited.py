@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import time
 from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
 from tests.audit.trails import lines
 from tests.dicom.conftest import MakeServer
-from tests.dicom.modality import Refused, encode
+from tests.dicom.modality import C_FIND, WORKLIST, Refused, encode
 from tests.dicom.performing import begun, ended, scheduled
 from tests.dicom.serving import Server, query
 from tests.worklist.bookings import booking
@@ -99,3 +101,24 @@ def test_a_refused_association_is_a_security_alert(audited: Server) -> None:
     assert event["reason"] == "calling AE title not recognised"
     assert event["actors"][1]["ae_title"] == "MR9"
     assert event["actors"][1]["address"] == "127.0.0.1"
+
+
+def test_what_a_scanner_was_shown_before_it_hung_up_is_kept(audited: Server) -> None:
+    audited.items.put([booking(f"{n:04}", patient_comments="x" * 9000) for n in range(800)])
+    with contextlib.suppress(OSError), audited.scanner() as scanner:
+        scanner._send(
+            WORKLIST,
+            C_FIND,
+            query(PatientComments=""),
+            AffectedSOPClassUID=WORKLIST,
+            Priority=0,
+        )
+        scanner._answer(WORKLIST)
+        scanner.hang_up()
+    deadline = time.monotonic() + 30
+    while not lines(audited.trail) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+    (event,) = events_of(audited)
+    assert event["reason"] == "the scanner has gone"
+    assert 0 < int(event["subjects"][0]["details"]["NumberOfItems"]) < 800

@@ -119,7 +119,10 @@ class WorklistScp:
         query = scanner.limit(request.query(), self._clock.today())
         pending = answers.PENDING_UNSUPPORTED if request.unsupported else answers.PENDING
         responses = Responses(event, pending)
-        final = self._send(event, responses, query, _alike(event, request, scanner))
+        try:
+            final = self._send(event, responses, query, _alike(event, request, scanner))
+        finally:
+            how.found = responses.sent  # what has been shown has been shown, however it ends
         if final is not None:
             cancelled = final == answers.CANCELLED
             how.answered(responses.sent, "cancelled by the scanner" if cancelled else "")
