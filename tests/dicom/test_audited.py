@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import time
 from typing import Any
 
@@ -105,16 +104,12 @@ def test_a_refused_association_is_a_security_alert(audited: Server) -> None:
 
 def test_what_a_scanner_was_shown_before_it_hung_up_is_kept(audited: Server) -> None:
     audited.items.put([booking(f"{n:04}", patient_comments="x" * 9000) for n in range(800)])
-    with contextlib.suppress(OSError), audited.scanner() as scanner:
-        scanner._send(
-            WORKLIST,
-            C_FIND,
-            query(PatientComments=""),
-            AffectedSOPClassUID=WORKLIST,
-            Priority=0,
-        )
-        scanner._answer(WORKLIST)
-        scanner.hang_up()
+    scanner = audited.scanner()
+    scanner.open()
+    identifier = query(PatientComments="")
+    scanner._send(WORKLIST, C_FIND, identifier, AffectedSOPClassUID=WORKLIST, Priority=0)
+    scanner._answer(WORKLIST)
+    scanner.hang_up()
     deadline = time.monotonic() + 30
     while not lines(audited.trail) and time.monotonic() < deadline:
         time.sleep(0.02)
