@@ -45,6 +45,7 @@ class Outcome:
     in_flight: int = 0
     finished_later: int = 0
     restarts_s: list[float] = field(default_factory=list)
+    restarts_cpu_s: list[float] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
     def add(self, scans: list[Scan]) -> None:
@@ -75,6 +76,7 @@ def run(cycles: int, seed: int) -> Outcome:
                 if integrity != "ok":
                     outcome.wrong.append(f"integrity_check after kill {cycle}: {integrity}")
                 outcome.restarts_s.append(site.start())
+                outcome.restarts_cpu_s.append(site.cpu_s)
                 outcome.wrong += finish(site, scanners.scans)
                 outcome.add(scanners.scans)
             running = site.sql("SELECT count(*) FROM performed_steps WHERE status = 'IN PROGRESS'")
@@ -160,6 +162,10 @@ def main() -> int:
     print(
         f"restart to first answer        median {percentile(restarts, 0.5):.2f} s, "
         f"p95 {percentile(restarts, 0.95):.2f} s, worst {max(restarts):.2f} s"
+    )
+    print(
+        f"  of it, computing             median {percentile(outcome.restarts_cpu_s, 0.5):.2f} s, "
+        f"p95 {percentile(outcome.restarts_cpu_s, 0.95):.2f} s"
     )
     if watched is None:
         print("syncs before acknowledgement   not watched: strace is not here")

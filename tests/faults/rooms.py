@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from tests.conftest import clean_environment
 from tests.dicom.modality import Aborted, HungUp, Modality, Refused
 from tests.dicom.performing import begun, ended, new_uid, scheduled
@@ -87,8 +88,10 @@ class Site:
             database.close()
 
     def environ(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """Of the daemon and of commands."""
-        return {**clean_environment(self.place), **environ}
+        """Of the daemon and of commands: compiled once, as an installed package is."""
+        made = {**clean_environment(self.place), **environ}
+        made.pop("PYTHONDONTWRITEBYTECODE", None)
+        return {**made, "PYTHONPYCACHEPREFIX": str(self.place / "compiled")}
 
     def start(
         self, *, program: Sequence[str] = PROGRAM, environ: Mapping[str, str] | None = None
@@ -114,6 +117,13 @@ class Site:
             if time.perf_counter() - began > 60:
                 raise RuntimeError(f"the daemon does not answer:\n{self.log}")
             pause.wait(0.005)
+
+    @property
+    def cpu_s(self) -> float:
+        """What the daemon has computed so far: the machine may be busy with something else."""
+        assert self.process is not None
+        used = psutil.Process(self.process.pid).cpu_times()
+        return float(used.user + used.system)
 
     def kill(self) -> None:
         """SIGKILL: no word, no flush, no clean-up."""
