@@ -12,6 +12,7 @@ from tests.worklist.conftest import Foreign
 from pylantir.worklist import identity
 from pylantir.worklist.database import Database
 from pylantir.worklist.query import WorklistQuery
+from pylantir.worklist.rows import item_of_foreign_row
 from pylantir.worklist.schedule import Claims, Plan, apply_plan, known_items, plan_items
 from pylantir.worklist.status import ItemStatus
 from pylantir.worklist.store import ItemStore, PutReport
@@ -112,6 +113,45 @@ def test_text_that_is_not_utf_8_hides_no_other_row(items: ItemStore, foreign: Fo
     assert "wrong decoding" in reasons(items)
     foreign("UPDATE worklist_items SET patient_name = 'Mül' WHERE patient_id = 'R1'")
     assert served(items) == ["own", "latin"]
+
+
+@pytest.mark.parametrize(
+    ("column", "stored", "rejected"),
+    [
+        ("patient_name", b"M\xfcller^J\xf6rg", "patient_name"),
+        ("patient_id", bytes(7), "patient_id"),
+        ("data_source", b"script", "data_source: expected text"),
+        ("source_record_id", b"1", "source_record_id: expected text"),
+        ("extras", b"\xff\x00", "extras"),
+        ("protocol_name", b"\xff\x00", ""),
+    ],
+)
+def test_bytes_in_a_column_of_text_hide_no_other_row(
+    items: ItemStore, foreign: Foreign, column: str, stored: bytes, rejected: str
+) -> None:
+    insert(foreign)
+    values = {"source_record_id": "2"} if column != "source_record_id" else {}
+    if column == "data_source":
+        values = {}
+    insert(foreign, **{**values, column: stored})
+    assert "1" in served(items)
+    assert len(items.rejected()) == 1
+    assert rejected in reasons(items)
+
+
+def test_a_row_that_nobody_foresaw_hides_no_other(
+    items: ItemStore, foreign: Foreign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(row: Any, **_: Any) -> Any:
+        if row["source_record_id"] == "2":
+            raise ZeroDivisionError("Planted^Name")
+        return item_of_foreign_row(row, published=False)
+
+    monkeypatch.setattr("pylantir.worklist.foreign.item_of_foreign_row", read)
+    insert(foreign)
+    insert(foreign, source_record_id="2")
+    assert served(items) == ["1"]
+    assert reasons(items) == "cannot be read: ZeroDivisionError"
 
 
 def test_two_rows_of_one_booking_do_not_hide_the_others(items: ItemStore, foreign: Foreign) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,8 @@ from pylantir.worklist.rows import ADOPTED, item_of_foreign_row, row_of
 from pylantir.worklist.status import ItemStatus, parse_status
 from pylantir.worklist.tables import worklist_items
 from pylantir.worklist.values import uid
+
+log = logging.getLogger(__name__)
 
 _table = worklist_items
 _unchecked = or_(_table.c.version.is_(None), _table.c.version < 0)
@@ -80,6 +83,9 @@ def _admit(connection: Connection, row: RowMapping, admission: Admission, versio
         item = item_of_foreign_row(row, published=published, authority=admission.authority)
     except InvalidItem as error:
         values = {"rejected_reason": str(error)}
+    except Exception as error:  # a door: whatever a row holds, the others are served
+        log.debug("cause", exc_info=True)
+        values = {"rejected_reason": f"cannot be read: {type(error).__name__}"}
     else:
         taken = _is_taken(connection, row, item)
         if taken and published:

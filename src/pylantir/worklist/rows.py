@@ -187,6 +187,9 @@ def item_of_foreign_row(row: Row, *, published: bool, authority: str = "") -> Wo
     InvalidItem
         The row cannot be served; the reasons go into ``rejected_reason``.
     """
+    for name in ("data_source", "source_record_id"):
+        if isinstance(row[name], bytes):  # SQLite keeps them in any column
+            raise InvalidItem([ValueProblem(name, "", "expected text, the column holds bytes")])
     values = {a.name: row[a.column] for a in FIELDS if row[a.column] is not None}
     for name in ("patient_weight_lb", "protocol_name", "hisris_coding_designator"):
         values[name] = row[name]

@@ -47,6 +47,7 @@ MAX_CHARACTERS = {
 }
 """Longest value in characters (not bytes), PS3.5 Table 6.2-1. UT and UC are bounded by us."""
 
+_SUSPICIOUS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 _AS = re.compile(r"[0-9]{3}[DWMY]")
 _DT = re.compile(r"([0-9]{4}|[0-9]{6}|[0-9]{8}([0-9.]+)?)([+-](0[0-9]|1[0-4])[0-5][0-9])?")
 _UR = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")
@@ -102,15 +103,15 @@ def text(value: str, vr: str) -> str:
 
 
 def _refuse_bad_characters(value: str, allowed_controls: str) -> None:
-    for character in value:
-        category = unicodedata.category(character)
-        if category == "Cc" and character not in allowed_controls:
-            raise ValueError(f"expected no control character (U+{ord(character):04X})")
-        if category == "Cs" or character == "\ufffd":
+    for found in _SUSPICIOUS.finditer(value):
+        character = found[0]
+        if character >= "\ud800":
             raise ValueError(
                 "expected readable text, found a character that an earlier wrong decoding left "
                 f"behind (U+{ord(character):04X})"
             )
+        if character not in allowed_controls:
+            raise ValueError(f"expected no control character (U+{ord(character):04X})")
 
 
 def person_name(value: str) -> str:
