@@ -25,7 +25,10 @@ def test_the_explanation_says_what_the_query_does(
 ) -> None:
     item, query = booking(**values), query_of(asked)
 
-    assert is_shown(findings(item, query)) is query.matches(item)
+    found = findings(item, query)
+
+    assert is_shown(found) is query.matches(item)
+    assert all(bool(each.remedy) is not each.fits for each in found)
 
 
 @settings(max_examples=300, deadline=None)

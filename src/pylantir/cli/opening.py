@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,3 +126,14 @@ def log_to_stderr(args: argparse.Namespace) -> None:
     from pylantir import logs
 
     logs.configure(log_level(args, logging.WARNING))
+
+
+def command_line(words: Sequence[str]) -> str:
+    """A command that can be typed into this machine's shell as it stands."""
+    if sys.platform == "win32":
+        from subprocess import list2cmdline
+
+        return list2cmdline(words)
+    from shlex import join
+
+    return join(words)

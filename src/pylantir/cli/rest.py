@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pylantir.cli.extras import api_extra
-from pylantir.cli.opening import load, log_level
+from pylantir.cli.opening import command_line, load, log_level
 
 if TYPE_CHECKING:
     from pylantir.config.load import LoadedConfig
@@ -64,7 +64,7 @@ def run_start(args: argparse.Namespace) -> int:
         try:
             worklist.audit.start()
             api.start()
-            lines = ["Pylantir's REST API is ready", *api_banner(api), "Stop with Ctrl-C."]
+            lines = ["Pylantir's REST API is ready", *api_banner(api, args), "Stop with Ctrl-C."]
             print("\n".join(lines), flush=True)
             while not stopping.wait(_WAKE_S):
                 pass
@@ -116,12 +116,20 @@ def with_flags(config: Config, args: argparse.Namespace) -> Config:
     return validated(values, {"api": "command line"}, "command line")
 
 
-def api_banner(api: RestApi) -> list[str]:
+def api_banner(api: RestApi, args: argparse.Namespace) -> list[str]:
     """What the person at the keyboard should know about the API."""
     lines = [f"  REST API      {api.url} (described at {api.url}/docs)"]
     if api.setup_code:
         lines += [
-            "  first admin   there is none yet: pylantir create-user --role admin,",
+            f"  first admin   there is none yet: {_create_user(args)},",
             f"                or once over REST with the set-up code {api.setup_code}",
         ]
     return lines
+
+
+def _create_user(args: argparse.Namespace) -> str:
+    """The command that makes the first admin of this very installation."""
+    words = ["pylantir", "create-user", "--role", "admin"]
+    for flag, value in (("--demo-dir", args.demo_dir), ("--config", args.config)):
+        words += [flag, value] if value else []
+    return command_line([*words, *(["--demo"] if args.demo and not args.demo_dir else [])])

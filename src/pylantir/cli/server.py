@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pylantir.cli.opening import load, log_level, wants_demo
+from pylantir.cli.opening import command_line, load, log_level, wants_demo
 from pylantir.cli.rest import add_api_options, api_banner, api_part
 from pylantir.cli.settings import who_may_connect
 
@@ -70,7 +69,7 @@ def run_start(args: argparse.Namespace) -> int:
             if daemon.ae.access.is_open and not wants_demo(args):
                 log.warning(_OPEN_TO_ALL, loaded.path or "the configuration")
             log.info("ready: AE title %s, %s port %d", config.ae_title, *daemon.ae.address)
-            print(banner(daemon, loaded, args, *(api_banner(api) if api else [])), flush=True)
+            print(banner(daemon, loaded, args, *(api_banner(api, args) if api else [])), flush=True)
             daemon.wait()
         finally:
             daemon.stop()
@@ -142,27 +141,16 @@ def _to_try(daemon: Daemon, args: argparse.Namespace) -> Iterator[str]:
     calling = "" if daemon.ae.access.is_open else peer.calling_ae_title
     words = ["pylantir", "test-client", "--AEtitle", peer.called_ae_title]
     words += ["--callingAEtitle", calling] if calling else []
-    yield _quoted([*words, "--ip", peer.host, "--port", str(peer.port), *_tls_words(daemon)])
+    yield command_line([*words, "--ip", peer.host, "--port", str(peer.port), *_tls_words(daemon)])
     if not daemon.ae.is_tls_only:
         yield _findscu(peer, calling)
     named = (("--demo-dir", args.demo_dir), ("--config", args.config))
     words = [word for flag, value in named if value for word in (flag, value)]
-    yield _quoted(["pylantir", "query-db", *(words or (["--demo"] if args.demo else []))])
+    yield command_line(["pylantir", "query-db", *(words or (["--demo"] if args.demo else []))])
 
 
 def _findscu(peer: Peer, calling: str) -> str:
     words = ["findscu", "-W", *(["-aet", calling] if calling else [])]
     words += ["-aec", peer.called_ae_title, peer.host, str(peer.port)]
     keys = '-k "0040,0100[0].Modality=MR" -k PatientName -k PatientID'
-    return f"{_quoted(words)} {keys}"
-
-
-def _quoted(words: Sequence[str]) -> str:
-    """A command line for this machine's shell."""
-    if sys.platform == "win32":
-        from subprocess import list2cmdline
-
-        return list2cmdline(words)
-    from shlex import join
-
-    return join(words)
+    return f"{command_line(words)} {keys}"

@@ -60,8 +60,7 @@ def _show(found: Explanation) -> None:
     print(f"{found.ae_title}: {found.summary}")
     headers = ("WHAT", "ASKED", "HAS", "FITS", "TO CHANGE IT")
     rows = [
-        [each.what, each.asked, each.has, _FITS[each.fits], "" if each.fits else each.remedy]
-        for each in found.findings
+        [each.what, each.asked, each.has, _FITS[each.fits], each.remedy] for each in found.findings
     ]
     if rows:
         table.write_table(headers, rows)

@@ -6,7 +6,7 @@ The same tests as :meth:`WorklistQuery.matches`, one at a time, with words. A te
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pylantir.worklist.asked import is_certain, words
@@ -41,7 +41,8 @@ class Finding:
 
 def findings(item: WorklistItem, query: WorklistQuery) -> list[Finding]:
     """Every test of a query, applied to an item."""
-    return [*_of_settings(item, query), *_of_window(item, query), *_of_keys(item, query)]
+    found = (*_of_settings(item, query), *_of_window(item, query), *_of_keys(item, query))
+    return [replace(each, remedy="") if each.fits else each for each in found]
 
 
 def is_shown(found: list[Finding]) -> bool | None:
