@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.api.conftest import Api
 from tests.web.conftest import Desk, keep
+from tests.web.test_board import performed
 
 from pylantir.users.roles import Role
 from pylantir.worklist.status import ItemStatus
@@ -154,3 +156,89 @@ def test_an_admin_signs_out(desk: Desk) -> None:
     page.click("text=Sign out")
 
     page.wait_for_selector("text=Sign in to see more")
+
+
+PAGES = {
+    "booking": "/page/items/{item}",
+    "correct": "/page/items/{item}/edit",
+    "new-booking": "/page/items/new",
+    "scans": "/page/steps",
+    "which-booking": "/page/steps/{uid}",
+    "same-person": "/page/steps/{uid}?item={item}",
+    "rejected": "/page/rejected",
+    "sources-and-scanners": "/page/health",
+    "accounts": "/page/accounts",
+    "password": "/page/password",
+    "no-such-page": "/page/items/4711",
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_everybody_can_use_every_page(api: Api, desk: Desk, today: str, name: str) -> None:
+    item = api.book(scheduled_start_date=today, scheduled_station_aetitle="PRISMA_1")
+    loose = api.worklist.steps.create(performed(None, "09:20", "09:48", series=3).step)
+    path = PAGES[name].format(item=item.item_id, uid=loose.step.sop_instance_uid)
+
+    page = desk.open(path, role=Role.ADMIN)
+
+    keep(page, name)
+    assert serious(page) == []
+    assert page.evaluate("document.querySelectorAll('h1').length") <= 1
+    missing = [said for said in page.complaints if "404" in said and name == "no-such-page"]
+    assert page.complaints == missing
+
+
+def test_a_walk_in_is_booked_and_scanned_to_the_end_at_the_desk(
+    api: Api, desk: Desk, today: str
+) -> None:
+    page = desk.open("/page/", role=Role.WRITE)
+    page.click("text=New booking")
+    page.fill("#f-patient_name", "Tremblay, Zoé")
+    page.fill("#f-patient_id", "sub_014")
+    page.click("button:has-text('Book')")
+    page.wait_for_selector("text=The booking was made")
+    started = api.worklist.clock.local_now().replace(tzinfo=None, microsecond=0)
+    step = replace(performed(None, "09:20", "09:48").step, started=started, ended=started)
+    loose = api.worklist.steps.create(step)
+    page.goto("/page/")
+    page.click("#needs >> text=A scan without a booking")
+    page.wait_for_url(f"**/page/steps/{loose.step.sop_instance_uid}")
+    page.click("a.button:has-text('Choose')")
+    page.click("text=Yes, link them")
+
+    page.wait_for_selector("text=The scan was linked")
+    assert "completed" in page.inner_text("main")
+    assert page.complaints == []
+
+
+def test_cancelling_asks_first_and_names_whom(api: Api, desk: Desk) -> None:
+    item = api.book(patient_name="Tremblay^Zoe")
+    page = desk.open(f"/page/items/{item.item_id}", role=Role.WRITE)
+    page.click("text=Cancel this booking")
+    asked = page.inner_text("#cancel p")
+    page.click("text=Yes, cancel it")
+
+    page.wait_for_selector("text=The booking was cancelled")
+    assert "Tremblay, Zoe (sub_001)" in asked
+    assert api.worklist.items.get(item.item_id or 0).status is ItemStatus.CANCELLED
+
+
+def test_the_picture_tells_its_details_to_whoever_comes_by_keyboard(
+    api: Api, desk: Desk, today: str
+) -> None:
+    api.book(scheduled_start_date=today, patient_name="Tremblay^Zoe")
+    page = desk.open("/page/")
+    page.focus("#timeline a")
+
+    page.wait_for_selector("#tip:has-text('Tremblay, Zoe')")
+    page.keyboard.press("Escape")
+    assert page.is_hidden("#tip")
+
+
+def test_without_script_the_page_still_works(api: Api, desk: Desk, today: str) -> None:
+    api.book(scheduled_start_date=today, patient_name="Tremblay^Zoe")
+    page = desk.open("/page/", java_script_enabled=False)
+    page.fill("#q", "tremb")
+    page.click("text=Show")
+
+    assert "Tremblay, Zoe" in page.inner_text("#list")

@@ -15,14 +15,14 @@ from pylantir.api.services import Services
 from pylantir.errors import NotAllowed, PylantirError, SignInFailed
 from pylantir.web.day import Looks
 from pylantir.web.rendering import Renderer, renderer_of
-from pylantir.web.routes import board, live, signin
+from pylantir.web.routes import accounts, board, health, items, live, signin, steps
 from pylantir.web.session import PATH, visitor_of
 from pylantir.web.vitals import Vitals
 from pylantir.web.words import words_of
 
 log = logging.getLogger(__name__)
 
-_ROUTERS = (board, live, signin)
+_ROUTERS = (board, items, steps, health, accounts, live, signin)
 
 
 def page_over(services: Services) -> Callable[[FastAPI], None]:

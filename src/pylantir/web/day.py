@@ -27,6 +27,8 @@ FILTERS = ("q", "status", "station", "source", "modality")
 MAX_ROWS = 500
 _KEPT_LOOKS = 1000
 _LOOK_S = 3600.0
+_FIRST_YEAR, _LAST_YEAR = 1900, 9000
+"""Days near the ends of the calendar have no day before or after them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,12 @@ class Asked:
     @property
     def previous(self) -> dt.date:
         """The day before."""
-        return self.day - dt.timedelta(days=1) if self.day > dt.date.min else self.day
+        return self.day - dt.timedelta(days=1)
 
     @property
     def following(self) -> dt.date:
         """The day after."""
-        return self.day + dt.timedelta(days=1) if self.day < dt.date.max else self.day
+        return self.day + dt.timedelta(days=1)
 
 
 def asked_in(request: Request, services: Services) -> Asked:
@@ -70,6 +72,9 @@ def asked_in(request: Request, services: Services) -> Asked:
     shown = given.get("day", "") or "today"
     days = query_of(ListParameters(date=shown, status=["any"]), services.clock.today())
     day = days.keys[0].match.first  # type: ignore[attr-defined]
+    if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        reason = f"expected a day between {_FIRST_YEAR} and {_LAST_YEAR}"
+        raise InvalidQuery([ValueProblem("day", shown[:20], reason)])
     filters = {name: given[name].strip() for name in FILTERS if given.get(name, "").strip()}
     everywhere = "q" in filters and given.get("days") == "all"
     return Asked(day, filters, everywhere)
@@ -107,9 +112,7 @@ def board_on(services: Services, day: dt.date) -> Board:
     items = services.items.find(query)
     # A scan after midnight, or a step whose booking was moved, starts on another day.
     around = dt.timedelta(days=1)
-    first = max(day, dt.date.min + around) - around
-    last = min(day, dt.date.max - around) + around
-    steps = services.steps.all(first_day=first, last_day=last)
+    steps = services.steps.all(first_day=day - around, last_day=day + around)
     now = services.clock.local_now().replace(tzinfo=None)
     return board_of(day, now, items, steps, rules)
 

@@ -19,6 +19,7 @@ from pylantir.worklist import foreign
 from pylantir.worklist.database import Database
 from pylantir.worklist.finder import Finder
 from pylantir.worklist.foreign import Admission, RejectedRow
+from pylantir.worklist.history import ItemHistory, history_of
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.lookup import item_number, items_with
 from pylantir.worklist.query import WorklistQuery
@@ -146,6 +147,11 @@ class ItemStore:
         self.check_foreign_rows()
         with self.database.read() as connection:
             return item_number(connection, item_id)
+
+    def history(self, item_id: int) -> ItemHistory:
+        """When an item came and changed, and why it went; raises NotFound."""
+        with self.database.read() as connection:
+            return history_of(connection, item_id)
 
     def put(self, items: Sequence[WorklistItem]) -> PutReport:
         """Create or update items by their identity (source, record), all or nothing.

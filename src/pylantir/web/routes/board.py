@@ -47,7 +47,7 @@ def show(request: Request, services: House, visitor: Anybody, audit: Audit) -> R
         return render(request, visitor, "outside.html", **_outside(services, lights))
     try:
         asked, problem = asked_in(request, services), ""
-        parameters_of(asked)
+        query_of(parameters_of(asked), services.clock.today())
     except InvalidQuery as error:
         asked, problem = Asked(services.clock.today(), {}, False), str(error)
     shown = _inside(request, services, asked, lights)

@@ -22,6 +22,7 @@ from pylantir.errors import (
     TooManyAttempts,
 )
 from pylantir.web.rendering import renderer_of
+from pylantir.web.routes.accounts import told
 from pylantir.web.session import (
     PATH,
     Anybody,
@@ -70,8 +71,9 @@ def _sign_in(
     username: str = "",
     wait_s: int = 0,
 ) -> Response:
+    done = request.query_params.get("done", "")
     values = {"back": back, "problem": problem, "username": username, "wait_s": wait_s}
-    return renderer_of(request)(request, visitor, "sign_in.html", status, **values)
+    return renderer_of(request)(request, visitor, "sign_in.html", status, done_word=done, **values)
 
 
 @router.post("/sign-in")
@@ -154,7 +156,7 @@ async def change_password(
         )
         await auth.change_password(services, request, audit, body)
     except (AccessDenied, InvalidAccount, ValidationError) as error:
-        return _password(request, visitor, 422, username=username, problem=_told(error))
+        return _password(request, visitor, 422, username=username, problem=told(error))
     answer = RedirectResponse(f"{PATH}/sign-in?done=password", 303)
     drop_session(answer, services)
     return answer
@@ -178,14 +180,6 @@ async def set_up(
         )
         await auth.set_up(services, request, audit, body)
     except (PylantirError, ValidationError) as error:
-        values["problem"] = _told(error)
+        values["problem"] = told(error)
         return renderer_of(request)(request, visitor, "setup.html", 422, **values)
     return RedirectResponse(f"{PATH}/sign-in?done=setup", 303)
-
-
-def _told(error: PylantirError | ValidationError) -> str:
-    if isinstance(error, InvalidAccount):
-        return "; ".join(f"{problem.field}: {problem.reason}" for problem in error.problems)
-    if isinstance(error, ValidationError):
-        return "; ".join(str(each["msg"]) for each in error.errors())
-    return str(error)
