@@ -43,7 +43,7 @@ _WORKLIST, _MPPS = 3, 5
 
 _PIECE = 16_000
 _MAX_PEAK_BYTES = 32 * MIB
-_BEGUN = p_data(pdv(_MPPS, command_set(*create_rq("1.2.3")), COMMAND | LAST))
+BEGUN = p_data(pdv(_MPPS, command_set(*create_rq("1.2.3")), COMMAND | LAST))
 """An N-CREATE whose data set is still to come."""
 
 _FILLING = p_data(pdv(_MPPS, bytes(_PIECE), 0))
@@ -99,6 +99,13 @@ class Peer:
             return True
         return False
 
+    def pour(self, data: bytes, times: int) -> None:
+        """Send it as often as the connection takes it, and read nothing."""
+        self._socket.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(times):
+                self._socket.send(data)
+
     def end(self, within_s: float) -> str:
         """How the server ends the association: ``aborted``, ``hung up`` or ``not at all``."""
         self._socket.settimeout(within_s)
@@ -139,15 +146,15 @@ def _four_gigabytes(peer: Peer) -> None:
 
 
 def _too_much(peer: Peer) -> None:
-    peer.say(iter([_BEGUN, *repeat(_FILLING, 120)]))
+    peer.say(iter([BEGUN, *repeat(_FILLING, 120)]))
 
 
 def _empty_fragments(peer: Peer) -> None:
-    peer.say(iter([_BEGUN, *repeat(_NOTHING * 100, 1_500)]))
+    peer.say(iter([BEGUN, *repeat(_NOTHING * 100, 1_500)]))
 
 
 def _unfinished(peer: Peer) -> None:
-    peer.say(iter([_BEGUN, _FILLING]))
+    peer.say(iter([BEGUN, _FILLING]))
 
 
 def _half_a_pdu(peer: Peer) -> None:
@@ -156,7 +163,7 @@ def _half_a_pdu(peer: Peer) -> None:
 
 def _trickle(peer: Peer) -> None:
     def slowly() -> Iterator[bytes]:
-        yield _BEGUN
+        yield BEGUN
         while True:
             time.sleep(0.05)
             yield _NOTHING
@@ -203,7 +210,7 @@ def filling_memory(folder: Path, size: Size) -> Figures:
         idle = Footprint.of(process)
         with Peak(process) as peak, peers(daemon, size.peers) as opened:
             for peer in opened:
-                peer.say(iter([_BEGUN, *repeat(_FILLING, 60)]))
+                peer.say(iter([BEGUN, *repeat(_FILLING, 60)]))
             probe.ask()
             ends = [peer.end(size.deadline_s + 20) for peer in opened]
         probe.ask()
@@ -228,10 +235,7 @@ def not_reading(folder: Path, size: Size) -> Figures:
         opened = [Peer(daemon.port, buffer_bytes=4096) for _ in range(min(size.peers, 20))]
         began = time.monotonic()
         for peer in opened:
-            peer._socket.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
-                for _ in range(3000):
-                    peer._socket.send(query)
+            peer.pour(query, 3000)
         probe.ask()
         left = _left(process, idle.threads, size.deadline_s + 20)
         took = time.monotonic() - began
