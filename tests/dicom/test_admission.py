@@ -188,7 +188,7 @@ def test_of_too_many_from_one_address_the_oldest_goes() -> None:
 
 def test_an_address_of_scanners_may_have_more() -> None:
     with contextlib.closing(Door(Doorway(60.0, per_address=3), trusted=True)) as door:
-        crowd = [door.connect() for _ in range(13)]
+        crowd = [door.connect() for _ in range(25)]
         assert the_end(crowd[0]) == b""
         crowd[1].sendall(REQUEST)
         assert door.came.acquire(timeout=20)

@@ -82,7 +82,7 @@ def loitering(folder: Path, size: Size) -> Figures:
     )
     figures.add(
         "questions of the scanner, failed",
-        f"{len(probe.finds_s)}, {len(probe.failed)}",
+        f"{len(probe.finds_s)}, {len(probe.failed)} {' '.join(probe.failed[:1])}",
         not probe.failed,
     )
     _times(figures, probe, 99, 0.5, 0.5, size.strict)
@@ -119,7 +119,7 @@ def hogging(folder: Path, size: Size, per_ae_title: int) -> Figures:
     figures.add("asked for, taken, refused", f"{size.idle}, {taken}, {refused}", fine)
     figures.add(
         "questions of the scanner, failed",
-        f"{len(probe.finds_s)}, {len(probe.failed)}",
+        f"{len(probe.finds_s)}, {len(probe.failed)} {' '.join(probe.failed[:1])}",
         not probe.failed,
     )
     _times(figures, probe, 95, 0.15, 0.6, size.strict)

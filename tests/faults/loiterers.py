@@ -8,12 +8,14 @@ import socket
 import sys
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 
 from tests.faults.pdus import associate_rq
 
 REQUEST = associate_rq(calling=b"STRANGER").encode()
 _TRICKLE_S = 0.2
+_AWAY_S = 0.5
 
 SILENT, TRICKLING, STALLED = "silent", "trickling", "stalled half-way"
 
@@ -36,13 +38,14 @@ class Loiterers:
     each : int
         Connections of each kind.
     again : bool
-        Who is thrown out comes back at once.
+        Who is thrown out comes back half a second later.
     """
 
     def __init__(self, port: int, each: int, *, again: bool = False) -> None:
         self._port, self._again = port, again
         self._stop = threading.Event()
         self._selector = selectors.DefaultSelector()
+        self._coming_back: deque[tuple[float, str]] = deque()
         self._here: list[_Loiterer] = []
         self.connections = 0
         self.stays_s: list[float] = []
@@ -61,6 +64,7 @@ class Loiterers:
     def no_more(self) -> None:
         """Who is thrown out from now on stays away."""
         self._again = False
+        self._coming_back.clear()
 
     def close(self) -> None:
         """Go home."""
@@ -94,6 +98,8 @@ class Loiterers:
                 next_byte = time.monotonic() + _TRICKLE_S
                 for loiterer in self._here:
                     self._trickle(loiterer)
+            while self._coming_back and self._coming_back[0][0] <= time.monotonic():
+                self._come(self._coming_back.popleft()[1], self.connections)
 
     def _trickle(self, loiterer: _Loiterer) -> None:
         if loiterer.kind == TRICKLING:
@@ -113,4 +119,4 @@ class Loiterers:
             self._here.remove(loiterer)
             self.stays_s.append(time.monotonic() - loiterer.since)
             if self._again:
-                self._come(loiterer.kind, self.connections)
+                self._coming_back.append((time.monotonic() + _AWAY_S, loiterer.kind))

@@ -49,7 +49,7 @@ class Limits(Model):
         256, description="connections without an association request at the same time"
     )
     waiting_per_address: Annotated[int, Field(ge=1, strict=True)] = Field(
-        16, description="of them from one IP address; four times as many where scanners have worked"
+        16, description="of them from one IP address; eight times as many where scanners work"
     )
     message_bytes: Annotated[int, Field(ge=65_536, strict=True)] = Field(
         1_048_576, description="longest message of a scanner"

@@ -57,8 +57,14 @@ or `access` name some; others, and those that call from another address, are rej
 called AE title that is not expected with (1, 1, 7). Presentation contexts of a service that `access`
 does not grant are rejected with result 1, user rejection (PS3.8 Table 9-18).
 Any called AE title is accepted unless the scanner's profile names some. Up to `maximum_associations`
-(500) are open at once; further ones are rejected with (2, 3, 2). The largest PDU it receives is 16 382
-bytes. No extended negotiation, asynchronous operations window, role selection or user identity is
+(500) are open at once, of them `limits.per_ae_title` (100) with one calling AE title and
+`limits.per_address` (200) from one address; further ones are rejected with (2, 3, 2), and with (2, 3, 1)
+when the machine can bear no more. Titles that the configuration names always get
+`limits.reserved_per_scanner` (4) of them. An association request must be complete `timeouts.acse_s`
+(5 s) after the connection; anything else on the port is aborted. The largest PDU it receives is 16 382
+bytes, a longer one, or a message longer than `limits.message_bytes` (1 MB) or not complete within
+`timeouts.dimse_s` (30 s), is answered with A-ABORT. After a rejection, a release or an abort the
+connection is closed within a second. No extended negotiation, asynchronous operations window, role selection or user identity is
 needed or offered. Implementation Class UID `{uid}`, Implementation Version Name
 `{version}`.
 """

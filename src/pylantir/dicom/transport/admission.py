@@ -31,6 +31,9 @@ _READ_BYTES = 16_384
 _LINGER_S = 1.0
 """How long a peer that we have rejected or aborted may take to hang up."""
 
+_TRUST = 8
+"""So many times the connections of others may wait from an address of scanners."""
+
 _PAUSE_S = 0.1
 """After the system refused to accept for want of descriptors or memory."""
 
@@ -240,7 +243,7 @@ class Admission:
     def _keep_within_limits(self, newest: _Caller) -> None:
         """The one that has stood there longest goes: a scanner sends its request at once."""
         host, doorway = newest.host, self._doorway
-        if self._by_host[host] > doorway.per_address * (4 if self._trusted(host) else 1):
+        if self._by_host[host] > doorway.per_address * (_TRUST if self._trusted(host) else 1):
             victim = next(c for c in self._waiting if c.host == host)
         elif len(self._waiting) > doorway.total:
             strangers = (c for c in self._waiting if not self._trusted(c.host))

@@ -19,6 +19,8 @@ def write(association: Association, data: bytes) -> None:
 
 def refuse(association: Association, result: int, source: int, diagnostic: int) -> None:
     """Send A-ASSOCIATE-RJ (PS3.8 Table 9-21) and end the association."""
+    accepted: Any = association
+    accepted.leave()  # a rejected peer has no slot, however long it stays connected
     association.acse.send_reject(result, source, diagnostic)
     evt.trigger(association, evt.EVT_REJECTED, {})
     association.kill()
