@@ -172,10 +172,10 @@ class ScannerAssociation(Association):
         within_s : float
             Longest wait for a PDU to be sent whole, in seconds.
         """
-        self._kill = True
         connection = self.dul.socket
         if isinstance(connection, PeerSocket):
             connection.break_off(pdus.abort(0), within_s)
+        self._kill = True  # not before: its thread would hang up without the abort
 
     def _note_the_end(self) -> None:
         if self.acse.is_aborted() and not self._sent_abort:

@@ -89,7 +89,9 @@ class UpperLayer(DULServiceProvider):
         """Write whole P-DATA-TF PDUs, after a look at what the peer says meanwhile."""
         self.look()
         connection = self.socket
-        if connection is not None and self.state_machine.current_state in _MAY_SEND:
+        with self._turn:  # another thread may be about to change the state
+            may_send = self.state_machine.current_state in _MAY_SEND
+        if connection is not None and may_send:
             connection.send(data)
             if not self.event_queue.empty():
                 with self._turn:
