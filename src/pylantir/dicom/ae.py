@@ -86,13 +86,13 @@ class ApplicationEntity:
         self._audit = DicomAudit(audit or AuditTrail(None), items)
         self._config = config
         self.access = Access(config)
-        worklist = WorklistScp(items, config, clock, self._audit, journal)
+        self._worklist = WorklistScp(items, config, clock, self._audit, journal)
         mpps = MppsScp(steps, config, clock, self._audit)
         self._handlers: list[evt.EventHandlerType] = [
             (evt.EVT_REQUESTED, self._admit),
-            (evt.EVT_DIMSE_RECV, worklist.cancellations.note),
+            (evt.EVT_DIMSE_RECV, self._worklist.cancellations.note),
             (evt.EVT_C_ECHO, self._handle_echo),
-            (evt.EVT_C_FIND, worklist.handle_find),
+            (evt.EVT_C_FIND, self._worklist.handle_find),
             (evt.EVT_N_CREATE, mpps.handle_create),
             (evt.EVT_N_SET, mpps.handle_set),
             (evt.EVT_N_GET, mpps.handle_get),
@@ -170,14 +170,18 @@ class ApplicationEntity:
     def observe(self, answered: Callable[[int, int], None]) -> None:
         """Tell somebody the command field and the status of each final answer; before a start."""
 
-        def tell(event: Event) -> None:
-            command = event.message.command_set
-            status = command.get("Status")
+        def tell(event: Event, command_field: int, status: int) -> None:
             own = event.assoc.requestor.ae_title.strip() == self.access.own_ae_title
-            if status is not None and status not in _PENDING and not own:
-                answered(int(command.CommandField), int(status))
+            if status not in _PENDING and not own:
+                answered(command_field, status)
 
-        self._handlers.append((evt.EVT_DIMSE_SENT, tell))
+        def hear(event: Event) -> None:
+            command = event.message.command_set
+            if "Status" in command:
+                tell(event, int(command.CommandField), int(command.Status))
+
+        self._worklist.observe(tell)  # whose answers do not take the library's way
+        self._handlers.append((evt.EVT_DIMSE_SENT, hear))
 
     def _limits(self) -> Limits:
         config, limits = self._config, self._config.limits

@@ -17,7 +17,7 @@ from pylantir.dicom.transport.messages import write
 if TYPE_CHECKING:
     from pynetdicom.events import Event
 
-_C_FIND_RSP = 0x8020
+C_FIND_RSP = 0x8020
 _DATA_SET_FOLLOWS, _NO_DATA_SET = 0x0001, 0x0101
 _P_DATA_TF = 0x04
 _DATA, _COMMAND, _LAST = 0x00, 0x01, 0x02
@@ -116,7 +116,7 @@ def command_set(
     uid += b"\0" * (len(uid) & 1)
     body = struct.pack("<HHI", 0, 0x0002, len(uid)) + uid
     for element, value in (
-        (0x0100, _C_FIND_RSP),
+        (0x0100, C_FIND_RSP),
         (0x0120, message_id),
         (0x0800, _DATA_SET_FOLLOWS if with_identifier else _NO_DATA_SET),
         (0x0900, status),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from pylantir.dicom.elements import Encoding
 from pylantir.dicom.identifiers import FindRequest, read_identifier
 from pylantir.dicom.kept import Alike, KeptAnswers
 from pylantir.dicom.scanners import Scanner, scanner_for
-from pylantir.dicom.stream import Cut, Responses
+from pylantir.dicom.stream import C_FIND_RSP, Cut, Responses
 from pylantir.dicom.transport.cancellations import Cancellations
 from pylantir.errors import InvalidQuery, PylantirError, StoreError
 from pylantir.worklist.journal import QueryJournal
@@ -75,6 +75,11 @@ class WorklistScp:
         self._clock = clock
         self.cancellations = Cancellations()
         self._kept = KeptAnswers(store)
+        self._answered: Callable[[Event, int, int], None] | None = None
+
+    def observe(self, answered: Callable[[Event, int, int], None]) -> None:
+        """Tell somebody the command field and the final status of each answer written here."""
+        self._answered = answered
 
     def handle_find(self, event: Event) -> Iterator[Answer]:
         """Handler of ``EVT_C_FIND``: writes the responses; yields the status of a failure.
@@ -138,6 +143,8 @@ class WorklistScp:
         elapsed_ms: float,
     ) -> None:
         """Whoever looks later is told; the scanner has its answer already."""
+        if final is not None and self._answered is not None:
+            self._answered(event, C_FIND_RSP, final)
         if final == answers.CANCELLED:
             log.info("C-FIND from %s: cancelled after %d items", scanner.ae_title, how.found)
         elif final is not None:
