@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
-from tests.dicom.modality import Modality, encode
+from tests.dicom.modality import WORKLIST, Aborted, Modality, encode
 from tests.dicom.performing import begun, ended, new_uid, series
 from tests.dicom.serving import Server
+from tests.faults.pdus import COMMAND, LAST, command_set, find_rq, p_data, pdv
 
 STEPS, SERIES, STATUS = 0x00400270, 0x00400340, 0x00400252
 PATIENT_ID, PATIENT_NAME, PREGNANCY = 0x00100020, 0x00100010, 0x001021C0
@@ -172,3 +173,46 @@ def test_a_called_ae_title_is_only_a_name(server: Server, title: str) -> None:
 def spelt_id() -> bytes:
     """An identifier in implicit VR that asks for the Patient ID."""
     return struct.pack("<HHI", 0x0010, 0x0020, 0)
+
+
+# --- Messages ---
+
+FIND = command_set(*find_rq())
+OUT_OF_ORDER = {
+    "a command in the middle of a data set": [(3, FIND, COMMAND | LAST), (3, FIND, COMMAND | LAST)],
+    "a data set without a command": [(3, b"", LAST)],
+    "a data set on another context": [(3, FIND, COMMAND | LAST), (5, b"", LAST)],
+    "a command set without end": [(3, b"\0" * 9000, COMMAND)] * 2,
+}
+
+
+@pytest.mark.parametrize("values", OUT_OF_ORDER.values(), ids=OUT_OF_ORDER.keys())
+def test_a_fragment_out_of_order_ends_the_association(
+    server: Server, values: list[tuple[int, bytes, int]]
+) -> None:
+    scanner = server.scanner()
+    scanner.open()
+    sent = [pdv(*value) for value in values]
+    scanner._socket.sendall(b"".join(map(p_data, sent)))
+    with pytest.raises(Aborted):
+        scanner.wait_for_the_end()
+
+
+def test_values_out_of_order_in_one_pdu_end_the_association_too(server: Server) -> None:
+    scanner = server.scanner()
+    scanner.open()
+    scanner._socket.sendall(p_data(*[pdv(3, FIND, COMMAND | LAST)] * 9))
+    with pytest.raises(Aborted):
+        scanner.wait_for_the_end()
+
+
+def test_values_of_one_message_may_share_a_pdu(server: Server) -> None:
+    server.book("1")
+    with server.scanner() as scanner:
+        key = spelt_id()
+        values = pdv(3, FIND[:9], COMMAND), pdv(3, FIND[9:], COMMAND | LAST)
+        rest = pdv(3, key[:3], 0), pdv(3, key[3:], LAST)
+        scanner._message_id = 1
+        scanner._socket.sendall(p_data(*values, *rest))
+        assert scanner._answer(WORKLIST).status == 0xFF00
+        assert scanner._answer(WORKLIST).status == 0x0000

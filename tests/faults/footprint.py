@@ -32,6 +32,20 @@ class Footprint:
             )
             return cls(process.memory_info().rss, process.num_threads(), descriptors)
 
+    @classmethod
+    def at_rest(cls, process: psutil.Process, watched_s: float = 2.0) -> Footprint:
+        """The footprint of a process that only does what it does by itself, at its most."""
+        looks, pause = [cls.of(process)], threading.Event()
+        end = time.monotonic() + watched_s
+        while time.monotonic() < end:
+            pause.wait(0.05)
+            looks.append(cls.of(process))
+        return cls(
+            looks[-1].rss_bytes,
+            max(look.threads for look in looks[len(looks) // 2 :]),
+            max(look.descriptors for look in looks[len(looks) // 2 :]),
+        )
+
     def settled(self, process: psutil.Process, within_s: float = 2.0) -> Footprint:
         """The first footprint with no more threads and descriptors than this one, or the last."""
         end = time.monotonic() + within_s

@@ -29,8 +29,10 @@ from tests.faults.footprint import MIB, Footprint, Peak
 from tests.faults.hostile import RUNNING_STEP, Attack, attacks
 from tests.worklist.bookings import NOW, booking
 
+from pylantir.dicom.mpps_rules import check_create
 from pylantir.worklist.database import Database
 from pylantir.worklist.schema import prepare
+from pylantir.worklist.steps import StepStore
 from pylantir.worklist.store import ItemStore
 
 MAX_GROWTH_BYTES = 10 * MIB
@@ -155,14 +157,28 @@ class Probe:
         self._outcome.slowest_probe_s = max(self._outcome.slowest_probe_s, took)
 
 
-def run(daemon: DaemonProcess, chosen: Iterator[Attack], threads: int = 4) -> Outcome:
-    """Make the connections and probe in between; the daemon is left running."""
+def run(
+    daemon: DaemonProcess, chosen: Iterator[Attack], threads: int = 4, settle_s: float = 2.0
+) -> Outcome:
+    """Make the connections and probe in between; the daemon is left running.
+
+    Parameters
+    ----------
+    daemon : DaemonProcess
+        Serves what :func:`prepare_worklist` made.
+    chosen : iterator of Attack
+        The connections.
+    threads : int
+        How many at the same time.
+    settle_s : float
+        Time after the last one in which threads and descriptors must be gone, in seconds.
+    """
     outcome, process = Outcome(), psutil.Process(daemon.process.pid)
     probe = Probe(daemon.port, outcome)
     with ThreadPoolExecutor(threads + 1) as scanners:
         for _ in range(_WARM_UP):
             scanners.submit(probe.work)
-    idle, began, said = Footprint.of(process), time.monotonic(), len(daemon.log)
+    idle, began, said = Footprint.at_rest(process), time.monotonic(), len(daemon.log)
     with Peak(process) as peak:
         attackers = Attackers(daemon.port, threads)
         while some := list(islice(chosen, BETWEEN_PROBES)):
@@ -175,7 +191,14 @@ def run(daemon: DaemonProcess, chosen: Iterator[Attack], threads: int = 4) -> Ou
     probe.ask()
     outcome.seconds, outcome.ends = time.monotonic() - began, attackers.ends
     _read_log(outcome, daemon.log[said:])
-    _compare(outcome, daemon, process, idle, peak)
+    if daemon.process.poll() is not None:
+        outcome.faults.append(f"the daemon has ended with {daemon.process.returncode}")
+        return outcome
+    after = idle.settled(process, settle_s)
+    outcome.growth_bytes = after.rss_bytes - idle.rss_bytes
+    outcome.peak_bytes = peak.bytes - idle.rss_bytes
+    outcome.threads_left = after.threads - idle.threads
+    outcome.descriptors_left = after.descriptors - idle.descriptors
     return outcome
 
 
@@ -185,17 +208,18 @@ def _read_log(outcome: Outcome, log: str) -> None:
     outcome.faults += [line for line in ours if "Traceback" in line or "Planted" in line]
 
 
-def _compare(
-    outcome: Outcome, daemon: DaemonProcess, process: psutil.Process, idle: Footprint, peak: Peak
-) -> None:
-    if daemon.process.poll() is not None:
-        outcome.faults.append(f"the daemon has ended with {daemon.process.returncode}")
-        return
-    after = idle.settled(process)
-    outcome.growth_bytes = after.rss_bytes - idle.rss_bytes
-    outcome.peak_bytes = peak.bytes - idle.rss_bytes
-    outcome.threads_left = after.threads - idle.threads
-    outcome.descriptors_left = after.descriptors - idle.descriptors
+def unreadable_steps(folder: Path) -> list[str]:
+    """Performed steps that were kept and make no sense."""
+    database = Database(str(folder / "worklist.db"))
+    try:
+        steps = StepStore(database, now=lambda: NOW).all()
+        return [
+            f"a kept step breaks {broken}"
+            for linked in steps
+            for broken in check_create(dict(linked.step.attributes))
+        ]
+    finally:
+        database.close()
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -217,6 +241,7 @@ def main(words: Sequence[str] | None = None) -> int:
             outcome = run(daemon, islice(chosen, args.connections))
         finally:
             daemon.clean_up()
+        outcome.faults += unreadable_steps(Path(name))
         if args.log:
             print(daemon.log, file=sys.stderr)
     print(outcome)

@@ -11,6 +11,7 @@ from pynetdicom.dimse import _RQ_TO_MESSAGE, _RSP_TO_MESSAGE, DIMSEServiceProvid
 from pynetdicom.dimse_messages import DIMSEMessage
 from pynetdicom.dimse_primitives import C_CANCEL
 from pynetdicom.dsutils import encode
+from pynetdicom.pdu_primitives import P_DATA
 
 from pylantir.dicom.stream import Cut
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 _UNLIMITED = 0x0100_0000
 _PDV_HEADER = 6
+_COMMAND = 0x01
+
+MAX_COMMAND_BYTES = 16_384
+"""Of a command set; the longest is that of an N-GET that names every attribute it wants."""
 
 
 class Messages(DIMSEServiceProvider):
@@ -30,8 +35,17 @@ class Messages(DIMSEServiceProvider):
 
     def receive_primitive(self, primitive: Any) -> None:
         """Collect fragments; a complete message is announced, and waits unless it is a C-CANCEL."""
+        values = primitive.presentation_data_value_list
+        for value in values:
+            if len(values) > 1:
+                primitive = P_DATA()
+                primitive.presentation_data_value_list = [list(value)]
+            self._receive_value(primitive, *value)
+
+    def _receive_value(self, primitive: P_DATA, context_id: int, value: bytes) -> None:
         if self.message is None:
             self.message = DIMSEMessage()
+        _check_order(self.message, context_id, value)
         if not self.message.decode_msg(primitive, self.assoc):
             return
         message, self.message = self.message, None
@@ -55,6 +69,27 @@ class Messages(DIMSEServiceProvider):
         layer: Any = self.dul
         sent = cut.command(command_bytes(message.command_set))
         layer.write(sent + cut.data(data) if data else sent)
+
+
+def _check_order(message: DIMSEMessage, context_id: int, value: bytes) -> None:
+    """A command set comes first, once, and is short (PS3.7 6.3.1, PS3.8 E.2).
+
+    The library decodes all that it has of a command set each time one seems to end: a megabyte of
+    them would keep it busy for minutes.
+
+    Raises
+    ------
+    ValueError
+        The fragment does not belong where it stands.
+    """
+    is_command = bool(value and value[0] & _COMMAND)
+    if message.context_id is None:
+        if not is_command:
+            raise ValueError("a data set without a command set")
+        if message.encoded_command_set.tell() + len(value) > MAX_COMMAND_BYTES:
+            raise ValueError(f"a command set longer than {MAX_COMMAND_BYTES} bytes")
+    elif is_command or context_id != message.context_id:
+        raise ValueError("a message in the middle of another")
 
 
 def command_bytes(command: Dataset) -> bytes:
