@@ -80,6 +80,11 @@ class RestApi:
         """Where it listens."""
         return self._server.url if self._server is not None else ""
 
+    @property
+    def has_page(self) -> bool:
+        """Whether the page on the workstation is served as well."""
+        return self._config.page.enabled
+
     def start(self) -> None:
         """Open the accounts and listen.
 

@@ -13,7 +13,7 @@ from tests.web.test_board import performed
 
 from pylantir.users.roles import Role
 from pylantir.worklist.item import WorklistItem
-from pylantir.worklist.query import WorklistQuery
+from pylantir.worklist.query import STATION, Key, SingleValue, WorklistQuery
 from pylantir.worklist.status import ItemStatus
 from pylantir.worklist.step import LinkedStep
 
@@ -334,3 +334,49 @@ def test_every_status_can_be_shown(api: Api, visit: Visit, status: ItemStatus) -
 
     for path in ("/page/", f"/page/items/{item.item_id}", "/page/steps", "/page/health"):
         assert visitor.get(path).status_code == 200
+
+
+def asked_by(api: Api, ae_title: str) -> None:
+    """A scanner asks for what is booked on it."""
+    query = WorklistQuery(keys=(Key(STATION, SingleValue(ae_title)),))
+    journal = api.worklist.journal
+    journal.start()
+    journal.note(api.worklist.clock.now(), ae_title, "127.0.0.1", query, 1)
+    journal.stop()
+
+
+def test_the_list_says_which_scanner_has_seen_a_booking(api: Api, visit: Visit) -> None:
+    today = api.worklist.clock.today().isoformat()
+    place = {"scheduled_start_date": today, "scheduled_start_time": "23:59"}
+    api.book(scheduled_station_aetitle="PRISMA_1", **place)
+    api.book(scheduled_station_aetitle="SKYRA_2", **place)
+    asked_by(api, "PRISMA_1")
+
+    shown = text_of(visit(Role.READ).get("/page/"))
+
+    assert shown.count("seen by PRISMA_1") == 1
+
+
+def test_what_was_booked_or_changed_after_a_query_was_not_seen_by_it(
+    api: Api, visit: Visit
+) -> None:
+    asked_by(api, "PRISMA_1")
+    today = api.worklist.clock.today().isoformat()
+    item = api.book(scheduled_station_aetitle="PRISMA_1", scheduled_start_date=today)
+    visitor = visit(Role.READ)
+
+    assert "seen by" not in text_of(visitor.get("/page/"))
+    assert "on the list of" not in text_of(visitor.get(f"/page/items/{item.item_id}"))
+
+
+def test_a_display_at_a_scanner_shows_who_is_next_there(api: Api, visit: Visit) -> None:
+    clock = api.worklist.clock
+    place = {"scheduled_start_date": clock.today().isoformat(), "scheduled_start_time": "23:59"}
+    api.book(patient_name="Hansen^Søren", scheduled_station_aetitle="SKYRA_2", **place)
+    api.book(patient_name="Tremblay^Zoe", scheduled_station_aetitle="PRISMA_1", **place)
+
+    page = visit(Role.READ).get("/page/?kiosk&station=PRISMA_1").text
+
+    coming = page[page.index('id="next"') : page.index('id="running"')]
+    assert "Tremblay" in coming
+    assert "Hansen" not in coming

@@ -119,6 +119,8 @@ def with_flags(config: Config, args: argparse.Namespace) -> Config:
 def api_banner(api: RestApi, args: argparse.Namespace) -> list[str]:
     """What the person at the keyboard should know about the API."""
     lines = [f"  REST API      {api.url} (described at {api.url}/docs)"]
+    if api.has_page:
+        lines.append(f"  page          {api.url}/page/")
     if api.setup_code:
         lines += [
             f"  first admin   there is none yet: {_create_user(args)},",

@@ -6,9 +6,11 @@ Put together from the scanner's profile, who may connect, and what the scanner a
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pylantir.clock import SiteClock
 from pylantir.dicom.access import Access
 from pylantir.dicom.scanners import scanner_for
 from pylantir.worklist.asked import revived, words
@@ -116,6 +118,54 @@ def explain(
             for each, query in zip(past, asked, strict=True)
         ),
     )
+
+
+def seen_lately(
+    config: Config,
+    items: ItemStore,
+    journal: QueryJournal,
+    shown: Sequence[WorklistItem],
+    clock: SiteClock,
+) -> dict[int, tuple[str, dt.datetime]]:
+    """Which scanner had each item on its list, and when, by the newest query of every scanner.
+
+    Only what can be told for certain: the item has not changed since, and no limit of answers
+    left any out.
+
+    Parameters
+    ----------
+    config : Config
+        The site's settings and scanner profiles.
+    items : ItemStore
+        The worklist.
+    journal : QueryJournal
+        What scanners asked.
+    shown : sequence of WorklistItem
+        Items to look at.
+    clock : SiteClock
+        The clock on the wall.
+
+    Returns
+    -------
+    dict
+        Number of an item to AE title and time, aware, UTC; items that nobody has seen are left out.
+    """
+    numbers = [item.item_id for item in shown if item.item_id is not None]
+    changed = items.changed_at(numbers)
+    key = journal.key()
+    found: dict[int, tuple[str, dt.datetime]] = {}
+    for past in sorted(journal.last_of_each(), key=lambda each: each.at):
+        scanner = scanner_for(config, past.ae_title)
+        if scanner.max_answers is not None:
+            continue
+        query = scanner.limit(revived(past.keys, key), clock.wall_of(past.at).date())
+        for item in shown:
+            since = changed.get(item.item_id or 0)
+            if not since or dt.datetime.fromisoformat(since) > past.at:
+                continue
+            if is_shown(findings(item, query)):
+                found[item.item_id or 0] = (past.ae_title, past.at)
+    return found
 
 
 def _of_access(config: Config, ae_title: str, past: list[JournalledQuery]) -> list[Finding]:

@@ -24,7 +24,7 @@ from pylantir.worklist.revision import Revision
 from pylantir.worklist.status import SCHEDULED_STATUSES
 
 FILTERS = ("q", "status", "station", "source", "modality")
-MAX_ROWS = 500
+MAX_ROWS = 200
 _KEPT_LOOKS = 1000
 _LOOK_S = 3600.0
 _FIRST_YEAR, _LAST_YEAR = 1900, 9000

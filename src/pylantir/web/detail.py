@@ -133,6 +133,8 @@ def happenings(
         return wall(dt.datetime.fromisoformat(text))
 
     found = []
+    # What it was before it changed, and who saw it then, nobody can tell any more.
+    unchanged = dt.datetime.fromisoformat(history.updated_at or "9999-01-01T00:00:00+00:00")
     if history.created_at:
         found.append(Happening(instant(history.created_at), "created", item.data_source))
     if history.updated_at and history.updated_at != history.created_at:
@@ -140,7 +142,7 @@ def happenings(
         at = instant(history.updated_at)
         found.append(Happening(at, kind, item.data_source, history.withdrawn_reason))
     for each in explained:
-        seen = [query.at for query in each.queries if query.fits]
+        seen = [query.at for query in each.queries if query.fits and query.at >= unchanged]
         if seen:
             found.append(Happening(wall(max(seen)), "seen", each.ae_title))
     for linked in steps:

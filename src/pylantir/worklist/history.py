@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,3 +51,10 @@ def history_of(connection: Connection, item_id: int) -> ItemHistory:
     return ItemHistory(
         created or "", updated or "", withdrawn or "", known if isinstance(known, dict) else {}
     )
+
+
+def changed_at(connection: Connection, item_ids: Collection[int]) -> dict[int, str]:
+    """When each of some items was changed last, inside a transaction."""
+    table = worklist_items
+    statement = select(table.c.id, table.c.updated_at).where(table.c.id.in_(item_ids))
+    return {number: at or "" for number, at in connection.execute(statement)}

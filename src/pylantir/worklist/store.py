@@ -7,7 +7,7 @@ moves only by compare-and-set along :data:`~pylantir.worklist.status.MOVES`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -19,7 +19,7 @@ from pylantir.worklist import foreign
 from pylantir.worklist.database import Database
 from pylantir.worklist.finder import Finder
 from pylantir.worklist.foreign import Admission, RejectedRow
-from pylantir.worklist.history import ItemHistory, history_of
+from pylantir.worklist.history import ItemHistory, changed_at, history_of
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.lookup import item_number, items_with
 from pylantir.worklist.query import WorklistQuery
@@ -152,6 +152,11 @@ class ItemStore:
         """When an item came and changed, and why it went; raises NotFound."""
         with self.database.read() as connection:
             return history_of(connection, item_id)
+
+    def changed_at(self, item_ids: Collection[int]) -> dict[int, str]:
+        """When each of some items was changed last: UTC, ISO 8601."""
+        with self.database.read() as connection:
+            return changed_at(connection, item_ids)
 
     def put(self, items: Sequence[WorklistItem]) -> PutReport:
         """Create or update items by their identity (source, record), all or nothing.

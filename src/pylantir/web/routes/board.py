@@ -15,7 +15,7 @@ from pylantir.api.listing import query_of
 from pylantir.api.pages import Pages
 from pylantir.api.routes.sources import Rejected, rejected_of
 from pylantir.api.services import Services
-from pylantir.dicom.explain import scanners
+from pylantir.dicom.explain import scanners, seen_lately
 from pylantir.errors import InvalidQuery
 from pylantir.web.attention import Need, counted, needs_of
 from pylantir.web.board import Board
@@ -64,7 +64,12 @@ def _inside(
     board = board_on(services, asked.day)
     rows, total = rows_found(services, pages, board, asked)
     present = board if board.is_today else board_on(services, services.clock.today())
+    waiting = [row.item for row in rows if row.is_waiting]
+    seen = seen_lately(services.config, services.items, services.journal, waiting, services.clock)
+    station = asked.filters.get("station", "")
     return {
+        "coming": [row for row in board.next_up if not station or row.lane in (station, "")],
+        "seen": seen,
         "board": board,
         "asked": asked,
         "rows": rows,

@@ -39,7 +39,7 @@
     if (!tip) return;
     tip.hidden = !shown;
     if (!shown) return;
-    tip.textContent = shown.dataset.tip;
+    tip.textContent = shown.getAttribute("aria-label");
     const place = shown.getBoundingClientRect();
     const left = Math.min(place.left, root.clientWidth - tip.offsetWidth - 12);
     tip.style.left = `${Math.max(8, left) + scrollX}px`;
