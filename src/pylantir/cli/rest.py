@@ -124,7 +124,7 @@ def api_banner(api: RestApi, args: argparse.Namespace) -> list[str]:
     if api.setup_code:
         lines += [
             f"  first admin   there is none yet: {_create_user(args)},",
-            f"                or once over REST with the set-up code {api.setup_code}",
+            f"                or, once, on the page with the set-up code {api.setup_code}",
         ]
     return lines
 
