@@ -115,6 +115,16 @@ def test_a_wall_display_shows_nothing_but_the_day(walled: Api, visit: Visit, pat
     assert "/page/sign-in" in answer.headers["Location"]
 
 
+@pytest.mark.parametrize("query", ["q=sub_088&days=all", "day=2031-03-03", "day=tomorrow"])
+def test_an_open_wall_display_looks_at_no_other_day(walled: Api, visit: Visit, query: str) -> None:
+    walled.book(patient_id="sub_088", scheduled_start_date="2031-03-03")
+
+    shown = text_of(visit(site=walled).get(f"/page/?kiosk&{query}"))
+
+    assert "sub_077" in shown
+    assert "sub_088" not in shown
+
+
 def test_a_wall_display_elsewhere_has_to_sign_in(make_api: MakeApi, visit: Visit) -> None:
     site = make_api(page={"kiosk": True, "kiosk_addresses": ["10.1.2.3/32"]})
     site.book(patient_id="sub_077", scheduled_start_date=site.worklist.clock.today().isoformat())

@@ -50,6 +50,9 @@ def show(request: Request, services: House, visitor: Anybody, audit: Audit) -> R
         query_of(parameters_of(asked), services.clock.today())
     except InvalidQuery as error:
         asked, problem = Asked(services.clock.today(), {}, False), str(error)
+    if visitor.is_kiosk:  # nobody has signed in: the present day and nothing else
+        station = {name: value for name, value in asked.filters.items() if name == "station"}
+        asked = Asked(services.clock.today(), station, False)
     shown = _inside(request, services, asked, lights)
     looks: Looks = request.app.state.looks
     revision = services.items.settled()
