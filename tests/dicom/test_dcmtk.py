@@ -194,12 +194,12 @@ def test_a_query_file_of_dump2dcm_is_understood(
 
 
 def test_findscu_cancels(server: Server, tmp_path: Path) -> None:
-    server.items.put([booking(f"{n:03}") for n in range(300)])
+    server.items.put([booking(f"{n:03}") for n in range(2000)])
     arguments = ["-v", "-W", "--cancel", "3", "-k", "PatientName", "127.0.0.1", str(server.port)]
     for _ in range(20):  # on a busy machine findscu says so when all is on its way
         done = run("findscu", *arguments, folder=tmp_path)
         assert done.returncode == 0, done.stderr
-        if done.stderr.count("(Pending)") < 300:
+        if done.stderr.count("(Pending)") < 2000:
             break
     assert "Received Final Find Response (Cancel" in done.stderr
 

@@ -18,7 +18,7 @@ def test_nothing_is_half_done_whenever_it_is_killed(
     outcome = kind(2)
 
     assert outcome.wrong == []
-    assert outcome.steps > 20
+    assert outcome.steps > 10
     assert outcome.kills > 0
 
 

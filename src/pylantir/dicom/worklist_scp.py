@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 
 Answer = tuple[int | Dataset, Dataset | None]
 
-_LISTEN_AFTER = (10, 100)
-_LISTEN_S = 0.005
+_LISTEN_AFTER = 10
+_LISTEN_S = 0.02
 _NEXT = {1: 9, 10: 90}
 """After so many responses, how many come next; later on, as many as make :data:`_SEND_AT` bytes."""
 
@@ -178,15 +178,14 @@ class WorklistScp:
     def _stream(self, event: Event, responses: Responses, left: Iterator[bytes]) -> int | None:
         """Send responses, the first at once, then several at a time; returns the final status.
 
-        Some hundred answers are on their way faster than a console reads the first. So after ten,
-        and after a hundred, it gets a moment to say that it has enough.
+        Some hundred answers are on their way faster than a console reads the first. So after ten
+        it gets a moment to say that it has enough; DCMTK's findscu takes ten milliseconds.
         """
         number = 1
         while some := list(islice(left, number)):
             many_left = len(some) == number
-            if responses.sent in _LISTEN_AFTER and many_left:
-                self.cancellations.listen(event, _LISTEN_S)
-            if self.cancellations.is_cancelled(event):
+            waits = responses.sent == _LISTEN_AFTER and many_left
+            if self.cancellations.listen(event, _LISTEN_S if waits else 0.0):
                 return answers.CANCELLED
             if not event.assoc.is_established:
                 return None

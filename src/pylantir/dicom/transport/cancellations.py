@@ -43,15 +43,15 @@ class Cancellations:
         event : Event
             Of the query.
         for_s : float
-            Longest wait in seconds.
+            Longest wait in seconds; 0 hears what is there already.
         """
         layer: Any = event.assoc.dul
         end = time.monotonic() + for_s
         while not self.is_cancelled(event) and event.assoc.is_established:
             left = end - time.monotonic()
+            layer.look(max(left, 0.0))
             if left <= 0:
                 break
-            layer.look(left)
         return self.is_cancelled(event)
 
     def is_cancelled(self, event: Event) -> bool:
