@@ -240,7 +240,7 @@ def test_what_does_not_fit_on_the_disk_leaves_no_trace(tmp_path: Path) -> None:
 
 
 KILLED = """
-import os, sys
+import sys, time
 from pathlib import Path
 from pylantir.audit import events
 from pylantir.audit.files import TrailFiles
@@ -251,7 +251,12 @@ number = 0
 while True:
     trail.record(events.configured(events.Actor("x"), "y", str(number)))
     number += 1
-    if number % 500 == 0:
+    if number == 500:
+        while not any(path.stat().st_size for path in Path(sys.argv[1]).glob("*")):
+            time.sleep(0.01)  # the other thread writes
+        print(number, flush=True)
+        sys.stdin.readline()
+    if number == 1000:
         print(number, flush=True)
         sys.stdin.readline()
 """

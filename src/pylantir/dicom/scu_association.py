@@ -19,6 +19,7 @@ from pynetdicom.transport import AssociationSocket
 
 from pylantir import tls
 from pylantir.dicom.peer import Peer
+from pylantir.dicom.scu_reactor import keep_in_step
 from pylantir.errors import PeerError, PeerRejected
 
 
@@ -73,6 +74,7 @@ class _Witness:
         ]
 
     def _on_open(self, event: evt.Event) -> None:
+        keep_in_step(event.assoc)
         self.connected = True
 
     def _on_close(self, event: evt.Event) -> None:
