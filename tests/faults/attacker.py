@@ -11,7 +11,8 @@ import threading
 from collections import Counter
 from collections.abc import Iterable
 
-from tests.faults.hostile import ASSOCIATE, Attack
+from tests.faults.hostile import Attack
+from tests.faults.hostile_openings import ASSOCIATE
 from tests.faults.pdus import abort, release_rq
 
 _CONNECT_S = 10.0

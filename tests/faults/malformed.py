@@ -26,7 +26,8 @@ from tests.dicom.performing import begun, ended, new_uid
 from tests.dicom.serving import everything, query
 from tests.faults.attacker import Attackers
 from tests.faults.footprint import MIB, Footprint, Peak
-from tests.faults.hostile import RUNNING_STEP, Attack, attacks
+from tests.faults.hostile import Attack, attacks
+from tests.faults.hostile_messages import RUNNING_STEP
 from tests.worklist.bookings import NOW, booking
 
 from pylantir.dicom.mpps_rules import check_create

@@ -31,7 +31,7 @@ TROUBLES = (Refused, Aborted, HungUp, OSError, AssertionError)
 
 
 @contextmanager
-def daemon_at(folder: Path, **settings: Any) -> Iterator[DaemonProcess]:
+def daemon_at(folder: Path, *words: str, **settings: Any) -> Iterator[DaemonProcess]:
     """``pylantir start`` with 50 bookings in a folder; ended afterwards, whatever happens.
 
     The scanner is known to the site by its profile; anybody may connect.
@@ -45,7 +45,7 @@ def daemon_at(folder: Path, **settings: Any) -> Iterator[DaemonProcess]:
     config = {"db_path": str(path), "ip": "127.0.0.1", "scanners": [{"ae_title": SCANNER}]}
     file = folder / "config.json"
     file.write_text(json.dumps(config | settings))
-    daemon = start_daemon(folder, "--config", str(file)).wait_until_ready()
+    daemon = start_daemon(folder, "--config", str(file), *words).wait_until_ready()
     try:
         yield daemon
     finally:

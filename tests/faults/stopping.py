@@ -7,8 +7,11 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
+import sqlite3
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import requests
 from tests.conftest import STOP_SIGNALS, DaemonProcess
 from tests.dicom.modality import Modality, encode
 from tests.dicom.serving import everything
@@ -23,6 +27,8 @@ from tests.faults.loiterers import REQUEST
 from tests.faults.messages import BEGUN, Peer
 from tests.faults.pdus import command_set, find_rq, message
 from tests.faults.site import SCANNER, Figures, daemon_at, run_scenes
+
+from pylantir.worklist.backups import FOLDER
 
 _WITHIN_S = 2.0
 _WORKLIST = 3
@@ -38,16 +44,26 @@ class Size:
         Of each kind.
     rounds : int
         How often each is stopped by each signal.
+    megabytes : int
+        Size of a worklist that takes long to back up.
     strict : bool
         Whether times count: they do on a machine that has nothing else to do.
     """
 
     peers: int = 3
     rounds: int = 1
+    megabytes: int = 200
     strict: bool = False
 
 
-LONG = Size(50, 3, strict=True)
+LONG = Size(50, 3, 1000, strict=True)
+
+HALF_A_REQUEST = b"POST /worklist HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\n{"
+_CREDENTIALS = b'{"username": "nobody", "password": "nothing at all"}'
+LOGIN = (
+    b"POST /auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(_CREDENTIALS), _CREDENTIALS)
+)
 
 Scene = Callable[[DaemonProcess, int, ExitStack], list[Peer]]
 """Makes it hard to stop; returns the peers that must be told."""
@@ -142,6 +158,74 @@ def while_syncing(folder: Path, size: Size) -> Figures:
     return figures
 
 
+def while_programs_ask(folder: Path, size: Size) -> Figures:
+    """The REST API runs: event streams are open, requests half sent, passwords looked at."""
+    figures = Figures()
+    settings = {"users_db_path": str(folder / "users.db")}
+    for by in STOP_SIGNALS:
+        took: list[float] = []
+        for _ in range(size.rounds):
+            (folder / "users.db").unlink(missing_ok=True)  # so that it tells a set-up code again
+            with (
+                daemon_at(folder, "--with-api", "--api-port", "0", **settings) as daemon,
+                ExitStack() as stack,
+            ):
+                _use_the_api("\n".join(daemon.banner), size.peers, stack)
+                _stop(daemon, by, took, figures)
+        _add_times(figures, by, took, size)
+    return figures
+
+
+def _use_the_api(banner: str, number: int, stack: ExitStack) -> None:
+    url = re.search(r"http://127\.0\.0\.1:\d+", banner)
+    code = re.search(r"set-up code ([A-Z0-9-]{23})", banner)
+    assert url is not None, banner
+    assert code is not None, banner
+    session = stack.enter_context(requests.Session())
+    account = {"setup_code": code[1], "password": "a quiet sentence about nothing"}
+    assert session.post(f"{url[0]}/auth/setup", json=account, timeout=30).status_code == 201
+    login = {"username": "admin", "password": account["password"]}
+    token = session.post(f"{url[0]}/auth/login", json=login, timeout=30).json()["access_token"]
+    session.headers["Authorization"] = f"Bearer {token}"
+    for _ in range(number):
+        stream = session.get(f"{url[0]}/events", stream=True, timeout=30)
+        assert stack.enter_context(contextlib.closing(stream)).status_code == 200
+    address = ("127.0.0.1", int(url[0].rpartition(":")[2]))
+    for request in (HALF_A_REQUEST, LOGIN):
+        for _ in range(number):
+            stack.enter_context(socket.create_connection(address, 10)).sendall(request)
+
+
+def while_backing_up(folder: Path, size: Size) -> Figures:
+    """A backup of a big file is being made."""
+    figures = Figures()
+    with daemon_at(folder, backups={"enabled": False}) as daemon:
+        daemon.stop()
+    with contextlib.closing(sqlite3.connect(folder / "worklist.db")) as connection, connection:
+        connection.execute("CREATE TABLE ballast (bytes BLOB)")
+        for _ in range(size.megabytes):
+            connection.execute("INSERT INTO ballast VALUES (randomblob(1000000))")
+    for by in STOP_SIGNALS:
+        took: list[float] = []
+        for _ in range(size.rounds):
+            with daemon_at(folder) as daemon:
+                _until_a_backup_is_begun(folder)
+                _stop(daemon, by, took, figures)
+            left = [path.name for path in (folder / FOLDER).iterdir()]
+            figures.missed += [f"a half backup is left: {name}" for name in left]
+        _add_times(figures, by, took, size)
+    return figures
+
+
+def _until_a_backup_is_begun(folder: Path) -> None:
+    pause = threading.Event()
+    for _ in range(6000):
+        if list((folder / FOLDER).glob(".*.part")):
+            return
+        pause.wait(0.01)
+    raise AssertionError("no backup is made")
+
+
 def _stop(daemon: DaemonProcess, by: int, took: list[float], figures: Figures) -> None:
     code, elapsed_s = daemon.stop(by)
     took.append(elapsed_s)
@@ -158,6 +242,8 @@ def _add_times(figures: Figures, by: int, took: list[float], size: Size) -> None
 SCENES = {
     **{name: partial(stopped, scene) for name, scene in KINDS.items()},
     "a source is being asked": while_syncing,
+    "programs use the REST API": while_programs_ask,
+    "a backup is made": while_backing_up,
 }
 
 if __name__ == "__main__":

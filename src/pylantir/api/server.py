@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MAX_CONNECTIONS = 200
 _MAX_HEAD_BYTES = 16 * 1024
 _KEEP_ALIVE_S = 10
-_GRACE_S = 1
+_GRACE_S = 0.5
 _STOP_S = 1.8
 _START_S = 10.0
 
@@ -115,7 +115,7 @@ class ApiServer:
             forwarded_allow_ips=list(api.trusted_proxies),
             limit_concurrency=MAX_CONNECTIONS,
             timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=_GRACE_S,
+            timeout_graceful_shutdown=_GRACE_S,  # type: ignore[arg-type]  # asyncio's, so fractions do
             h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
             ssl_certfile=api.tls_certificate,
             ssl_keyfile=api.tls_key,
