@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 import time
@@ -95,6 +96,21 @@ def test_a_head_that_never_ends_is_refused(api: Api) -> None:
     with raw(api) as opened:
         opened.sendall(b"GET /health HTTP/1.1\r\nX: " + b"x" * 40_000)
         assert b"400 Bad Request" in answer_on(opened)
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\x16\x03\x01\x02\x00\r\n\r\n", b"GET /\xef\xbc\x91 HTTP/1.1\r\nHost: x\r\n\r\n"]
+)
+def test_what_is_no_http_is_answered_in_the_shape_of_all_errors(api: Api, sent: bytes) -> None:
+    with raw(api) as opened:
+        opened.sendall(sent)
+        head, _, body = answer_on(opened).partition(b"\r\n\r\n")
+
+    problem = json.loads(body)
+    assert (problem["status"], problem["code"]) == (400, "bad_request")
+    assert f"x-request-id: {problem['request_id']}".encode() in head
+    assert b"application/problem+json" in head
+    assert b"nosniff" in head
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET /hea", b"GET /health HTTP/1.1\r\nHost: x\r\n"])

@@ -13,6 +13,7 @@ import requests
 import trustme
 from tests.api.conftest import PASSWORDS, USERNAMES, Api, MakeApi
 
+from pylantir.api import server
 from pylantir.errors import StartError
 from pylantir.users.roles import Role
 
@@ -153,13 +154,21 @@ def _hashing_of(api: Api) -> Any:
     return server._services.hashing
 
 
-def test_nobody_takes_all_connections(api: Api) -> None:
+def test_who_comes_when_all_connections_are_taken_is_told(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Silent ones count, and those that ask beyond the limit are told, not left waiting."""
-    from pylantir.api import server
-
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 8)
     port = int(api.part.url.rpartition(":")[2])
-    silent = [socket.create_connection(("127.0.0.1", port), 30) for _ in range(20)]
-    assert len(silent) < server.MAX_CONNECTIONS
-    assert api("GET", "/health", None).status_code == 200
+    silent = [socket.create_connection(("127.0.0.1", port), 30) for _ in range(8)]
+
+    answer = api("GET", "/health", None)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    assert answer.headers["connection"] == "close"
+    assert answer.headers["x-content-type-options"] == "nosniff"
     for each in silent:
         each.close()
+    while api("GET", "/health", None).status_code != 200:
+        pass  # until the server has seen that they are gone

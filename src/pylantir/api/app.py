@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 _DESCRIPTION = """The worklist over HTTP. Sign in with `POST /auth/login` and send the token as
 `Authorization: Bearer ...`. Roles: **read** looks, **write** changes the worklist, **admin**
 manages accounts as well. Errors are problem details (RFC 9457)."""
-_EXPOSED = ["ETag", "Link", "Location", "Retry-After", "X-Request-ID", "X-Total-Count"]
+_EXPOSED = ("ETag Link Location Retry-After X-Pylantir-Note X-Request-ID X-Total-Count").split()
 _ROUTERS = (auth, worklist, scanners, steps, sources, users, events, health, documents)
 _PROBLEM: dict[str, Any] = {
     "model": Problem,
@@ -46,7 +46,7 @@ Extension = Callable[[FastAPI], None]
 """Adds something beside the routes of the API, such as the page on the workstation."""
 
 
-def build_app(services: Services, *extensions: Extension) -> ASGIApp:
+def build_app(services: Services, *extensions: Extension) -> Guard:
     """The REST API over some parts of the house, and what goes with it."""
     routes = build_routes(services)
     for extend in extensions:

@@ -7,10 +7,15 @@ is the only module that touches its protocol class; checked with uvicorn 0.34 to
 from __future__ import annotations
 
 import asyncio
+import secrets
 import socket
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from pylantir.api.guard import HEADERS
+from pylantir.api.problems import problem
 
 HEAD_S = 10.0
 """From the first byte, or from the end of the last answer, to a whole request head."""
@@ -50,6 +55,23 @@ class Connection(H11Protocol):
         self._cancel_head()
         if not self._is_answering:  # else a pipelined request has begun already
             self._expect_head()
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP at all is answered in the same shape as everything else."""
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.abort()  # in the middle of an answer nothing else can be said
+            return
+        request_id = secrets.token_hex(8)
+        refusal = problem(request_id, 400, "this is no HTTP request")
+        headers = [*HEADERS.items(), ("x-request-id", request_id), ("connection", "close")]
+        head = h11.Response(
+            status_code=400,
+            reason=b"Bad Request",
+            headers=[*refusal.raw_headers, *((n.encode(), v.encode()) for n, v in headers)],
+        )
+        for event in (head, h11.Data(data=bytes(refusal.body)), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event))
+        self.transport.close()
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -10,10 +10,12 @@ import asyncio
 import logging
 import re
 import secrets
+from collections.abc import Callable, Mapping
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pylantir.api.methods import STREAMS
 from pylantir.api.problems import DEFECT, log_defect, problem
 
 log = logging.getLogger(__name__)
@@ -22,9 +24,10 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_REQUEST_S = 10.0
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
 _TOO_SLOW = "this took too long; whether it was done cannot be told, so look before you repeat it"
-_STREAMS = ("/events", "/page/events")
 
-_HEADERS = {
+_FULL = "too many connections at the moment"
+
+HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "cross-origin-opener-policy": "same-origin",
@@ -57,9 +60,12 @@ class Guard:
         Whether clients reach it over TLS.
     """
 
+    is_full: Callable[[], bool] = staticmethod(lambda: False)
+    """Whether there are more connections than the server has room for; set by the server."""
+
     def __init__(self, app: ASGIApp, *, is_tls: bool = False) -> None:
         self._app = app
-        headers = [*_HEADERS.items(), *([_STRICT_TRANSPORT] if is_tls else [])]
+        headers = [*HEADERS.items(), *([_STRICT_TRANSPORT] if is_tls else [])]
         self._headers = [(name.encode(), value.encode()) for name, value in headers]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,13 +76,18 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
         exchange = _Exchange(scope, receive, send, self._headers)
+        if self.is_full():
+            await exchange.refuse(503, _FULL, {"Connection": "close", "Retry-After": "5"})
+            return
         if exchange.announced_bytes > MAX_BODY_BYTES:
             await exchange.refuse(413, f"expected at most {MAX_BODY_BYTES} bytes")
             return
         await self._run(exchange, scope)
 
     async def _run(self, exchange: _Exchange, scope: Scope) -> None:
-        limit = None if scope["path"] in _STREAMS else MAX_REQUEST_S
+        limit = None if scope["path"] in STREAMS else MAX_REQUEST_S
+        if scope["method"] == "HEAD" and limit is not None:
+            scope = {**scope, "method": "GET"}  # the server leaves the body out
         try:
             async with asyncio.timeout(limit):
                 await self._app(scope, exchange.receive, exchange.send)
@@ -128,11 +139,13 @@ class _Exchange:
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             self.has_ended = True
 
-    async def refuse(self, status: int, detail: str) -> None:
+    async def refuse(
+        self, status: int, detail: str, headers: Mapping[str, str] | None = None
+    ) -> None:
         """Answer with a problem, if no other answer has begun."""
         if self._has_started:
             return
-        response = problem(self.request_id, status, detail)
+        response = problem(self.request_id, status, detail, headers=headers)
         await response({"type": "http"}, _nothing, self.send)
 
 

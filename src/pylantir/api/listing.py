@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Query, Request
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from pylantir.clock import parse_date
@@ -83,24 +82,6 @@ class ListParameters(BaseModel):
 
 
 Listed = Annotated[ListParameters, Query()]
-
-
-def refuse_unknown(request: Request, known: type[BaseModel] = ListParameters) -> None:
-    """Refuse query parameters that nobody knows: a misspelt filter must not mean "everything".
-
-    Raises
-    ------
-    InvalidQuery
-        Names them, with the nearest known one. Those that begin with an underscore are ignored.
-    """
-    problems = []
-    for name in request.query_params:
-        if name not in known.model_fields and not name.startswith("_"):
-            near = difflib.get_close_matches(name, known.model_fields, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            problems.append(ValueProblem(name[:80], "", f"unknown query parameter{hint}"))
-    if problems:
-        raise InvalidQuery(problems)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from pylantir.api.methods import allowed
 from pylantir.errors import (
     AccessDenied,
     Conflict,
@@ -151,8 +152,18 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def plain(request: Request, error: HTTPException) -> Response:
+        headers = {name.title(): value for name, value in (error.headers or {}).items()}
+        if error.status_code == 405:
+            methods = allowed(app, request.url.path)
+            headers |= {"Allow": methods} if methods else {}
+            if request.method == "OPTIONS":
+                return Response(None, 204, headers)
         return problem(
-            request_id_of(request), error.status_code, str(error.detail), headers=error.headers
+            request_id_of(request),
+            error.status_code,
+            str(error.detail),
+            errors=getattr(error, "errors", ()),
+            headers=headers,
         )
 
     @app.exception_handler(Exception)
@@ -162,8 +173,10 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:
-        errors = [(_where(each["loc"]), str(each["msg"])) for each in error.errors()]
         broken = any(each["type"] == "json_invalid" for each in error.errors())
+        errors = [(_where(each["loc"]), str(each["msg"])) for each in error.errors()]
+        if broken:
+            errors = [("body", "expected JSON (RFC 8259)")]
         status = 400 if broken else 422
         detail = "; ".join(f"{field}: {message}" for field, message in errors)
         return problem(request_id_of(request), status, detail, errors=errors)

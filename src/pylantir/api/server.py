@@ -14,6 +14,7 @@ import uvicorn
 
 from pylantir.api.app import Extension, build_app
 from pylantir.api.connection import Connection
+from pylantir.api.guard import Guard
 from pylantir.api.services import Services
 from pylantir.errors import StartError
 
@@ -72,7 +73,8 @@ class ApiServer:
         require_protected(self._api)
         listener = _listen(self._api.host, self._api.port)
         try:
-            config = self._uvicorn_config()
+            guard = build_app(self._services, *self._extensions)
+            config = self._uvicorn_config(guard)
             config.load()
         except (OSError, ssl.SSLError) as error:
             listener.close()
@@ -82,6 +84,8 @@ class ApiServer:
             ) from error
         self._address = listener.getsockname()[:2]
         self._server = _Server(config)
+        open_ones = self._server.server_state.connections
+        guard.is_full = lambda: len(open_ones) > MAX_CONNECTIONS
         self._thread = threading.Thread(
             target=self._server.run, args=([listener],), name="rest", daemon=True
         )
@@ -100,10 +104,10 @@ class ApiServer:
         self._services.hashing.shutdown(wait=False, cancel_futures=True)
         self._server = None
 
-    def _uvicorn_config(self) -> uvicorn.Config:
+    def _uvicorn_config(self, guard: Guard) -> uvicorn.Config:
         api = self._api
         return uvicorn.Config(
-            build_app(self._services, *self._extensions),
+            guard,
             loop="asyncio",
             http=Connection,
             ws="none",
@@ -113,7 +117,6 @@ class ApiServer:
             server_header=False,
             proxy_headers=api.behind_proxy,
             forwarded_allow_ips=list(api.trusted_proxies),
-            limit_concurrency=MAX_CONNECTIONS,
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_GRACE_S,  # type: ignore[arg-type]  # asyncio's, so fractions do
             h11_max_incomplete_event_size=_MAX_HEAD_BYTES,

@@ -28,6 +28,17 @@ def plain_item(item: WorklistItem) -> dict[str, Any]:
     return plain
 
 
+def changed_names(before: WorklistItem, after: WorklistItem) -> tuple[str, ...]:
+    """Published names of what two versions of an item say differently, and never their values."""
+    names = [a.column for a in FIELDS if getattr(before, a.name) != getattr(after, a.name)]
+    for name in ("data_source", "source_record_id"):
+        if getattr(before, name) != getattr(after, name):
+            names.append(name)
+    others = {**before.extras, **after.extras} if before.extras != after.extras else {}
+    differ = (name for name in others if before.extras.get(name) != after.extras.get(name))
+    return (*names, *sorted(differ))
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [part if isinstance(part, str) else asdict(part) for part in value]

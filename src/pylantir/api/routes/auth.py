@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from pylantir.api.access import House, Token, address_of
 from pylantir.api.audited import Audit, RestAudit
+from pylantir.api.bodies import StrictRoute
 from pylantir.api.services import Services
 from pylantir.errors import AccessDenied, SignInFailed
 from pylantir.users.account import User
@@ -20,7 +21,7 @@ from pylantir.users.signin import SETUP
 from pylantir.users.tokens import IssuedToken
 
 log = logging.getLogger(__name__)
-router = APIRouter(prefix="/auth", tags=["sign-in"])
+router = APIRouter(route_class=StrictRoute, prefix="/auth", tags=["sign-in"])
 
 T = TypeVar("T")
 

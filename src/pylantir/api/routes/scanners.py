@@ -10,13 +10,14 @@ from pydantic import BaseModel, Field
 
 from pylantir.api.access import House, Reader
 from pylantir.api.audited import Audit
+from pylantir.api.bodies import StrictRoute
 from pylantir.api.services import Services
 from pylantir.audit.events import Kind
 from pylantir.dicom.explain import Explanation, explain, scanners
 from pylantir.errors import NotFound
 from pylantir.worklist.item import WorklistItem
 
-router = APIRouter(tags=["scanners"])
+router = APIRouter(route_class=StrictRoute, tags=["scanners"])
 
 ItemId = Annotated[int, Path(ge=1, le=2**63 - 1, description="number of the item")]
 

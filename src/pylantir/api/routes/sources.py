@@ -10,13 +10,14 @@ from pydantic import BaseModel, Field
 
 from pylantir.api.access import House, Reader, Writer
 from pylantir.api.audited import Audit
+from pylantir.api.bodies import StrictRoute
 from pylantir.api.listing import MAX_PAGE
 from pylantir.api.services import Services
 from pylantir.errors import NotFound
 from pylantir.worklist.sources import SourceState
 
 log = logging.getLogger(__name__)
-router = APIRouter(tags=["sources"])
+router = APIRouter(route_class=StrictRoute, tags=["sources"])
 
 SourceName = Annotated[str, Path(max_length=255, description="name of the source")]
 

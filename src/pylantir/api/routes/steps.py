@@ -11,13 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pylantir.api.access import House, Reader, Writer
 from pylantir.api.audited import Audit
+from pylantir.api.bodies import StrictRoute
 from pylantir.api.listing import MAX_PAGE
 from pylantir.audit.events import Kind
 from pylantir.worklist.status import StepStatus
 from pylantir.worklist.step import LinkedStep
 
 log = logging.getLogger(__name__)
-router = APIRouter(prefix="/performed-steps", tags=["performed steps"])
+router = APIRouter(route_class=StrictRoute, prefix="/performed-steps", tags=["performed steps"])
 
 SopInstanceUid = Annotated[
     str, Path(pattern=r"^[0-9.]{1,64}$", description="SOP Instance UID of the step")

@@ -11,12 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pylantir.api.access import Admin, House
 from pylantir.api.audited import Audit
+from pylantir.api.bodies import StrictRoute
 from pylantir.api.routes.auth import Password, Text
 from pylantir.errors import Conflict
 from pylantir.users.account import User
 
 log = logging.getLogger(__name__)
-router = APIRouter(prefix="/users", tags=["accounts"])
+router = APIRouter(route_class=StrictRoute, prefix="/users", tags=["accounts"])
 
 UserId = Annotated[int, Path(ge=1, le=2**63 - 1, description="number of the account")]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
@@ -10,6 +12,7 @@ from starlette.responses import Response
 
 from pylantir.api.access import House, Reader, Writer
 from pylantir.api.audited import Audit, field_names
+from pylantir.api.bodies import StrictRoute
 from pylantir.api.fields import ItemValues, WorklistItemOut, changes_in, encoded, flat
 from pylantir.api.formats import (
     CSV,
@@ -24,17 +27,18 @@ from pylantir.api.formats import (
     require_unchanged,
     wanted,
 )
-from pylantir.api.listing import Listed, query_of, refuse_unknown
+from pylantir.api.listing import Listed, query_of
 from pylantir.api.pages import Page, Pages
 from pylantir.api.services import Services
 from pylantir.audit.events import Kind
 from pylantir.errors import Conflict, InvalidItem, NotFound, ValueProblem
 from pylantir.worklist import identity
 from pylantir.worklist.item import WorklistItem, change_item, make_item
+from pylantir.worklist.plain import changed_names
 from pylantir.worklist.status import ItemStatus
 
 log = logging.getLogger(__name__)
-router = APIRouter(prefix="/worklist", tags=["worklist"])
+router = APIRouter(route_class=StrictRoute, prefix="/worklist", tags=["worklist"])
 
 SOURCE = "api"
 """Source of items that a client makes, unless it names another."""
@@ -77,7 +81,6 @@ def list_items(
     accept: Accept = JSON,
 ) -> Response:
     """The bookings that match, as JSON, DICOM JSON or CSV."""
-    refuse_unknown(request)
     media = wanted(accept)
     pages: Pages = request.app.state.pages
     query = query_of(asked, services.clock.today())
@@ -134,6 +137,7 @@ def create_item(services: House, principal: Writer, audit: Audit, body: ItemValu
     source = str(values.pop("data_source", None) or SOURCE)
     record = str(values.pop("source_record_id", None) or identity.new_record())
     _refuse_other_owner(services, source)
+    _require_record(record)
     _fill_start(services, values)
     values["modality"] = values.get("modality") or "MR"
     item = make_item(
@@ -159,6 +163,12 @@ def _refuse_other_owner(services: Services, source: str) -> None:
         problem = "this source keeps its own bookings; leave data_source out or name another"
     if problem:
         raise InvalidItem([ValueProblem("data_source", source[:80], problem)])
+
+
+def _require_record(record: str) -> None:
+    if len(record) > 255 or not record.isprintable():
+        reason = "expected at most 255 printable characters"
+        raise InvalidItem([ValueProblem("source_record_id", record[:80], reason)])
 
 
 _START_DATES = ("scheduled_start_date", "scheduled_procedure_step_start_date")
@@ -187,9 +197,13 @@ def change(
 ) -> Response:
     """Changes the fields that are named and leaves the others, with PUT as with PATCH."""
     given = body.given()
-    changed = _changed(services, item_id, given, if_match)
-    audit.booking(Kind.UPDATED, principal, changed, field_names(given))
-    log.info("REST: item %d changed by %s", item_id, principal.name)
+    before, changed = _replaced(services, item_id, if_match, _with(given))
+    if changed is before:
+        audit.booking(Kind.READ, principal, changed)
+    else:
+        fields = field_names(changed_names(before, changed))
+        audit.booking(Kind.UPDATED, principal, changed, fields)
+        log.info("REST: item %d changed by %s", item_id, principal.name)
     answer = _answer(changed, JSON)
     if any(entry.name == changed.data_source for entry in services.config.data_sources):
         answer.headers["X-Pylantir-Note"] = (
@@ -198,21 +212,39 @@ def change(
     return answer
 
 
-def _changed(
-    services: Services, item_id: int, values: dict[str, Any], if_match: str | None
-) -> WorklistItem:
+def _replaced(
+    services: Services,
+    item_id: int,
+    if_match: str | None,
+    change: Callable[[WorklistItem], WorklistItem],
+) -> tuple[WorklistItem, WorklistItem]:
+    """An item before and after a change that nobody else's change came in between of."""
     for attempt in range(_ATTEMPTS):
         item = services.items.get(item_id)
         require_unchanged(if_match, item)
-        wanted_changes = changes_in(values, item)
-        if not wanted_changes:
-            return item
+        wanted = change(item)
+        if wanted is item:
+            return item, item
         try:
-            return services.items.replace(change_item(item, wanted_changes))
+            return item, services.items.replace(wanted)
         except Conflict:
             if attempt == _ATTEMPTS - 1 or services.items.get(item_id).version == item.version:
                 raise
     raise AssertionError("the last attempt returns or raises")
+
+
+def _with(values: dict[str, Any]) -> Callable[[WorklistItem], WorklistItem]:
+    def change(item: WorklistItem) -> WorklistItem:
+        changes = changes_in(values, item)
+        return change_item(item, changes) if changes else item
+
+    return change
+
+
+def _cancelled(item: WorklistItem) -> WorklistItem:
+    if item.status is ItemStatus.CANCELLED:
+        raise NotFound(f"item {item.item_id} is cancelled already")
+    return replace(item, status=ItemStatus.CANCELLED)
 
 
 @router.delete("/{item_id}", summary="Cancel a booking")
@@ -224,11 +256,7 @@ def delete(
     if_match: IfMatch = None,
 ) -> dict[str, str]:
     """Takes a booking that no scanner has begun off the list; it stays as CANCELLED."""
-    item = services.items.get(item_id)
-    require_unchanged(if_match, item)
-    if item.status is ItemStatus.CANCELLED:
-        raise NotFound(f"item {item_id} is cancelled already")
-    services.items.set_status(item_id, ItemStatus.CANCELLED)
+    item = _replaced(services, item_id, if_match, _cancelled)[1]
     audit.booking(Kind.DELETED, principal, item)
     log.info("REST: item %d cancelled by %s", item_id, principal.name)
     return {"message": f"Worklist item {item_id} deleted successfully"}
