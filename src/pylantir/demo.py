@@ -20,7 +20,7 @@ from pylantir.errors import PylantirError
 from pylantir.worklist.item import WorklistItem, change_item, make_item
 from pylantir.worklist.status import ItemStatus, StepStatus
 from pylantir.worklist.step import PerformedProcedureStep
-from pylantir.worklist.steps import references_in
+from pylantir.worklist.step_rows import references_in
 
 if TYPE_CHECKING:
     from pylantir.config.load import LoadedConfig

@@ -22,7 +22,8 @@ from tests.worklist.conftest import Foreign
 from pylantir.errors import DuplicateStep, NotFound, StepClosed
 from pylantir.worklist.status import ItemStatus, StepStatus
 from pylantir.worklist.step import PerformedProcedureStep
-from pylantir.worklist.steps import StepStore, references_in
+from pylantir.worklist.step_rows import references_in
+from pylantir.worklist.steps import StepStore
 from pylantir.worklist.store import ItemStore
 from pylantir.worklist.values import Code
 

@@ -144,10 +144,11 @@ class DicomAudit:
 
     def _linked_items(self, linked: LinkedStep) -> list[WorklistItem]:
         """The bookings; what is stored is stored, even when they cannot be read right now."""
+        known = {item.item_id: item for item in linked.items}
         found = []
         for number in linked.item_ids:
             try:
-                found.append(self._items.get(number))
+                found.append(known.get(number) or self._items.get(number))
             except PylantirError as error:
                 log.debug("audit trail: item %d: %s", number, error.for_log)
         return found

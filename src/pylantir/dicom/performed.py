@@ -21,7 +21,7 @@ from pylantir.dicom.json_model import Attributes, attributes_of
 from pylantir.dicom.mpps_rules import STATUS, Violation
 from pylantir.worklist.status import StepStatus
 from pylantir.worklist.step import PerformedProcedureStep
-from pylantir.worklist.steps import references_in
+from pylantir.worklist.step_rows import references_in
 from pylantir.worklist.values import Code
 
 MAX_ELEMENTS = 40_000

@@ -8,32 +8,57 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, bindparam, select
 
 from pylantir import clock
+from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.status import progress
-from pylantir.worklist.step import PerformedProcedureStep
-from pylantir.worklist.store import next_version
+from pylantir.worklist.step import StepProgress
 from pylantir.worklist.tables import worklist_items
 
 _table = worklist_items
-_columns = (
+_ROW = select(
     _table.c.performed_procedure_step_status,
     _table.c.study_date,
     _table.c.study_time,
     _table.c.rejected_reason,
-)
+).where(_table.c.id == bindparam("number"))
+_CHANGE = _table.update().where(_table.c.id == bindparam("number"))
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What the rows that one transaction changes are marked with.
+
+    Parameters
+    ----------
+    version : int
+        The newest of the change counter; an item may be changed once only with the same one.
+    stamp : str
+        The present instant.
+    """
+
+    version: int
+    stamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Present:
+    status: str | None
+    study_start: dt.datetime | None
+    is_rejected: bool
 
 
 def follow_steps(
     connection: Connection,
     item_id: int,
-    steps: Sequence[PerformedProcedureStep],
-    stamp: str,
+    steps: Sequence[StepProgress],
+    mark: Mark,
     *,
-    gone: PerformedProcedureStep | None = None,
+    item: WorklistItem | None = None,
+    gone: dt.datetime | None = None,
 ) -> None:
     """Bring an item in line with its performed steps, inside a write transaction.
 
@@ -41,41 +66,60 @@ def follow_steps(
     ----------
     item_id : int
         Which item; its row may have been set aside meanwhile.
-    steps : sequence of PerformedProcedureStep
+    steps : sequence of StepProgress
         All steps that are linked to it now.
-    gone : PerformedProcedureStep, optional
-        A step that was linked to it until now.
+    mark : Mark
+        For its row, if that changes.
+    item : WorklistItem, optional
+        The item, if it was read in this transaction.
+    gone : datetime, optional
+        Start of a step that was linked to it until now.
     """
-    statement = select(*_columns).where(_table.c.id == item_id)
-    row = connection.execute(statement).mappings().first()
-    if row is None:
+    present = _of_row(connection, item_id) if item is None else _of_item(item)
+    if present is None:
         return
-    values: dict[str, Any] = {}
+    values: dict[str, str | None] = {}
     status = progress((step.status, step.released) for step in steps)
-    if row["performed_procedure_step_status"] != status:
+    if present.status != status:
         values["performed_procedure_step_status"] = status.value
-    if row["rejected_reason"] is None:
-        values |= _study_start(row, steps, gone)
+    if not present.is_rejected:
+        values |= _study_start(present.study_start, steps, gone)
     if values:
-        values |= {"version": next_version(connection), "updated_at": stamp}
-        connection.execute(_table.update().where(_table.c.id == item_id).values(values))
+        marked = {"number": item_id, "version": mark.version, "updated_at": mark.stamp}
+        connection.execute(_CHANGE, {**values, **marked})
+
+
+def _of_item(item: WorklistItem) -> _Present:
+    start = None
+    if item.study_date is not None:
+        start = dt.datetime.combine(item.study_date, item.study_time or dt.time())
+    return _Present(item.status, start, is_rejected=False)
+
+
+def _of_row(connection: Connection, item_id: int) -> _Present | None:
+    row = connection.execute(_ROW, {"number": item_id}).first()
+    if row is None:
+        return None
+    status, date, time, rejected_reason = row
+    start = None
+    if date and rejected_reason is None:
+        day = dt.date.fromisoformat(date)
+        start = dt.datetime.combine(day, clock.parse_time(time) if time else dt.time())
+    return _Present(status, start, rejected_reason is not None)
 
 
 def _study_start(
-    row: RowMapping,
-    steps: Sequence[PerformedProcedureStep],
-    gone: PerformedProcedureStep | None,
+    known: dt.datetime | None, steps: Sequence[StepProgress], gone: dt.datetime | None
 ) -> dict[str, str | None]:
     """Study Date and Time from the earliest performed start (PS3.4 F.7.2.1.3, note).
 
     An earlier start that the source knows stays; one that came from a step which does not count
     any more is taken back.
     """
-    known = _moment(row)
     counted = [step.started for step in steps if not step.released]
     not_counted = [step.started for step in steps if step.released]
     if gone is not None:
-        not_counted.append(gone.started)
+        not_counted.append(gone)
     if known in not_counted:
         wanted = min(counted, default=None)
     else:
@@ -86,10 +130,3 @@ def _study_start(
         "study_date": wanted.date().isoformat() if wanted else None,
         "study_time": clock.as_iso_time(wanted.time()) if wanted else None,
     }
-
-
-def _moment(row: RowMapping) -> dt.datetime | None:
-    if not row["study_date"]:
-        return None
-    time = clock.parse_time(row["study_time"]) if row["study_time"] else dt.time()
-    return dt.datetime.combine(dt.date.fromisoformat(row["study_date"]), time)

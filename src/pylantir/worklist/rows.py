@@ -16,7 +16,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, func
+from sqlalchemy import ColumnElement, RowMapping, func, literal_column
 
 from pylantir import clock
 from pylantir.errors import InvalidItem, ValueProblem
@@ -78,7 +78,7 @@ def _stored(attribute: Attribute, value: Any) -> str | None:
 def _column(attribute: Attribute) -> ColumnElement[Any]:
     """Text comes as the item holds it; whatever else stands in a column has a reader."""
     column = worklist_items.c[attribute.column]
-    return column if _reader(attribute) else func.coalesce(column, "")
+    return column if _reader(attribute) else func.coalesce(column, literal_column("''"))
 
 
 def _reader(attribute: Attribute) -> Callable[[str | None], Any] | None:

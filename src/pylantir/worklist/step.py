@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.status import StepStatus
 from pylantir.worklist.values import Code
 
@@ -38,6 +39,31 @@ class ScheduledStepReference:
     requested_procedure_id: str = ""
     scheduled_procedure_step_id: str = ""
     referenced_study_uids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepProgress:
+    """What the status of an item follows from.
+
+    Parameters
+    ----------
+    status, started, discontinuation_reason
+        See :class:`PerformedProcedureStep`.
+    """
+
+    status: StepStatus
+    started: dt.datetime
+    discontinuation_reason: Code | None = None
+
+    @property
+    def released(self) -> bool:
+        """Whether it was begun on the wrong worklist entry and does not count for it."""
+        reason = self.discontinuation_reason
+        return (
+            self.status is StepStatus.DISCONTINUED
+            and reason is not None
+            and (reason.value, reason.scheme) == WRONG_ENTRY_SELECTED
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +112,7 @@ class PerformedProcedureStep:
     @property
     def released(self) -> bool:
         """Whether it was begun on the wrong worklist entry and does not count for it."""
-        reason = self.discontinuation_reason
-        return (
-            self.status is StepStatus.DISCONTINUED
-            and reason is not None
-            and (reason.value, reason.scheme) == WRONG_ENTRY_SELECTED
-        )
+        return StepProgress(self.status, self.started, self.discontinuation_reason).released
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +136,21 @@ class StepLink:
 
 @dataclass(frozen=True, slots=True)
 class LinkedStep:
-    """A performed step and what it is linked to."""
+    """A performed step and what it is linked to.
+
+    Parameters
+    ----------
+    step : PerformedProcedureStep
+        What the scanner did.
+    links : tuple of StepLink
+        One for each of its references.
+    items : tuple of WorklistItem
+        Linked items as far as they were read in the same transaction, as they were before it.
+    """
 
     step: PerformedProcedureStep
     links: tuple[StepLink, ...]
+    items: tuple[WorklistItem, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def item_ids(self) -> tuple[int, ...]:

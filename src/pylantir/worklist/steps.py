@@ -7,21 +7,21 @@ on the disk before the scanner gets its answer.
 from __future__ import annotations
 
 import datetime as dt
-import json
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, replace
-from typing import Any
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from itertools import chain
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, func, select
 
 from pylantir.clock import Now, utc_now
 from pylantir.errors import Conflict, DuplicateStep, NotFound, StepClosed
+from pylantir.worklist import step_rows
 from pylantir.worklist.database import Database
+from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.linking import BY_HAND, find_item
-from pylantir.worklist.lookup import item_number, items_with
+from pylantir.worklist.lookup import item_number, items_of_number
 from pylantir.worklist.outbox import enqueue
-from pylantir.worklist.progress import follow_steps
-from pylantir.worklist.status import StepStatus
+from pylantir.worklist.progress import Mark, follow_steps
 from pylantir.worklist.step import (
     TRANSITIONS,
     LinkedStep,
@@ -30,8 +30,7 @@ from pylantir.worklist.step import (
     StepLink,
 )
 from pylantir.worklist.store import ItemStore, next_version
-from pylantir.worklist.tables import performed_steps, step_links, worklist_items
-from pylantir.worklist.values import Code
+from pylantir.worklist.tables import performed_steps, step_links
 
 Change = Callable[[PerformedProcedureStep], PerformedProcedureStep]
 
@@ -75,18 +74,14 @@ class StepStore:
         """
         with self.database.write() as connection:
             self._items.check_within(connection)
-            if _row(connection, step.sop_instance_uid) is not None:
+            if step_rows.is_taken(connection, step.sop_instance_uid):
                 raise DuplicateStep(f"performed procedure step {step.sop_instance_uid} exists")
-            stamp = self._stamp()
-            version = next_version(connection)
-            values = _row_of(step) | {"created_at": stamp, "updated_at": stamp, "version": version}
-            connection.execute(performed_steps.insert().values(values))
-            links = tuple(
-                self._link(connection, step, position, reference)
-                for position, reference in enumerate(step.references or _UNSCHEDULED)
-            )
-            linked = LinkedStep(replace(step, version=version), links)
-            self._follow(connection, linked, stamp)
+            mark = self._mark(connection)
+            marked = replace(step, version=mark.version)
+            linked = _linked_by_rule(connection, marked)
+            step_rows.add_step(connection, marked, mark.stamp)
+            step_rows.add_links(connection, step.sop_instance_uid, linked.links)
+            self._follow(connection, linked, mark)
         return linked
 
     def update(self, sop_instance_uid: str, change: Change) -> LinkedStep:
@@ -117,16 +112,11 @@ class StepStore:
             changed = change(present.step)
             if changed.status not in TRANSITIONS[present.step.status]:
                 raise Conflict(f"{present.step.status} cannot become {changed.status}")
-            stamp = self._stamp()
-            changed = replace(changed, version=next_version(connection))
-            values = _row_of(changed) | {"updated_at": stamp, "version": changed.version}
-            connection.execute(
-                performed_steps.update()
-                .where(performed_steps.c.sop_instance_uid == sop_instance_uid)
-                .values(values)
-            )
-            linked = LinkedStep(changed, present.links)
-            self._follow(connection, linked, stamp)
+            mark = self._mark(connection)
+            changed = replace(changed, version=mark.version)
+            step_rows.change_step(connection, changed, mark.stamp)
+            linked = _with_items(connection, LinkedStep(changed, present.links))
+            self._follow(connection, linked, mark)
         return linked
 
     def note_violation(self, sop_instance_uid: str, violation: str) -> None:
@@ -148,15 +138,10 @@ class StepStore:
             step = _linked_step(connection, sop_instance_uid).step
             if violation in step.violations:
                 return
-            connection.execute(
-                performed_steps.update()
-                .where(performed_steps.c.sop_instance_uid == sop_instance_uid)
-                .values(
-                    violations=json.dumps((*step.violations, violation)),
-                    version=next_version(connection),
-                    updated_at=self._stamp(),
-                )
-            )
+            mark = self._mark(connection)
+            violations = (*step.violations, violation)
+            noted = replace(step, violations=violations, version=mark.version)
+            step_rows.change_step(connection, noted, mark.stamp)
 
     def get(self, sop_instance_uid: str) -> LinkedStep:
         """The step of that SOP Instance UID.
@@ -194,7 +179,11 @@ class StepStore:
             statement = statement.where(table.c.started < _after(last_day))
         with self.database.read() as connection:
             rows = connection.execute(statement).mappings().all()
-            return [LinkedStep(_step_of(row), _links(connection, _uid(row))) for row in rows]
+            steps = [step_rows.step_of(row) for row in rows]
+            return [
+                LinkedStep(step, step_rows.links_of(connection, step.sop_instance_uid))
+                for step in steps
+            ]
 
     def newest_of_each(self) -> dict[str, dt.datetime]:
         """Start of the newest step of every scanner that has sent one, by its AE title."""
@@ -241,51 +230,46 @@ class StepStore:
                 )
                 .values(item_id=item_id, rule=BY_HAND)
             )
-            stamp = self._stamp()
-            linked = _linked_step(connection, sop_instance_uid)
-            self._follow(connection, linked, stamp)
-            if before is not None:
-                left = _steps_of(connection, before)
-                follow_steps(connection, before, left, stamp, gone=linked.step)
+            mark = self._mark(connection)
+            linked = _with_items(connection, _linked_step(connection, sop_instance_uid))
+            self._follow(connection, linked, mark)
+            if before is not None and before not in linked.item_ids:
+                left = step_rows.progress_of_item(connection, before)
+                follow_steps(connection, before, left, mark, gone=linked.step.started)
         return linked
 
-    def _link(
-        self,
-        connection: Connection,
-        step: PerformedProcedureStep,
-        position: int,
-        reference: ScheduledStepReference,
-    ) -> StepLink:
-        item, rule = find_item(connection, step, reference)
-        link = StepLink(position, item.item_id if item else None, rule)
-        connection.execute(
-            step_links.insert().values(sop_instance_uid=step.sop_instance_uid, **asdict(link))
-        )
-        return link
+    def _follow(self, connection: Connection, linked: LinkedStep, mark: Mark) -> None:
+        items = {item.item_id: item for item in linked.items}
+        for item_id in dict.fromkeys(linked.item_ids):
+            item = items.get(item_id)
+            steps = step_rows.progress_of_item(connection, item_id)
+            follow_steps(connection, item_id, steps, mark, item=item)
+            if item is not None and item.data_source in self._report_to:
+                enqueue(connection, linked.step, item, mark.stamp)
 
-    def _follow(self, connection: Connection, linked: LinkedStep, stamp: str) -> None:
-        for item_id in linked.item_ids:
-            follow_steps(connection, item_id, _steps_of(connection, item_id), stamp)
-            for item in items_with(connection, worklist_items.c.id == item_id):
-                if item.data_source in self._report_to:
-                    enqueue(connection, linked.step, item, stamp)
-
-    def _stamp(self) -> str:
-        return self._now().isoformat(timespec="milliseconds")
+    def _mark(self, connection: Connection) -> Mark:
+        return Mark(next_version(connection), self._now().isoformat(timespec="milliseconds"))
 
 
 _UNSCHEDULED = (ScheduledStepReference(),)
 """What a step refers to that does not refer to anything."""
 
 
-def _steps_of(connection: Connection, item_id: int) -> list[PerformedProcedureStep]:
-    """All steps that are linked to an item."""
-    statement = (
-        select(performed_steps)
-        .join(step_links, step_links.c.sop_instance_uid == performed_steps.c.sop_instance_uid)
-        .where(step_links.c.item_id == item_id)
-    )
-    return [_step_of(row) for row in connection.execute(statement).mappings()]
+def _linked_by_rule(connection: Connection, step: PerformedProcedureStep) -> LinkedStep:
+    """A new step with the items that its references mean."""
+    links: list[StepLink] = []
+    items: list[WorklistItem] = []
+    for position, reference in enumerate(step.references or _UNSCHEDULED):
+        item, rule = find_item(connection, step, reference)
+        links.append(StepLink(position, item.item_id if item else None, rule))
+        items += [item] if item else []
+    return LinkedStep(step, tuple(links), tuple(items))
+
+
+def _with_items(connection: Connection, linked: LinkedStep) -> LinkedStep:
+    """The same with its items; one whose row was set aside is none."""
+    found = (items_of_number(connection, number) for number in linked.item_ids)
+    return replace(linked, items=tuple(chain.from_iterable(found)))
 
 
 def _place(present: LinkedStep, position: int | None) -> int:
@@ -302,96 +286,13 @@ def _place(present: LinkedStep, position: int | None) -> int:
     return position
 
 
-def _row(connection: Connection, sop_instance_uid: str) -> Any:
-    statement = select(performed_steps).where(
-        performed_steps.c.sop_instance_uid == sop_instance_uid
-    )
-    return connection.execute(statement).mappings().first()
-
-
 def _linked_step(connection: Connection, sop_instance_uid: str) -> LinkedStep:
-    row = _row(connection, sop_instance_uid)
-    if row is None:
+    step = step_rows.find_step(connection, sop_instance_uid)
+    if step is None:
         raise NotFound(f"no performed procedure step {sop_instance_uid}")
-    return LinkedStep(_step_of(row), _links(connection, sop_instance_uid))
-
-
-def _links(connection: Connection, sop_instance_uid: str) -> tuple[StepLink, ...]:
-    statement = (
-        select(step_links.c.position, step_links.c.item_id, step_links.c.rule)
-        .where(step_links.c.sop_instance_uid == sop_instance_uid)
-        .order_by(step_links.c.position)
-    )
-    return tuple(StepLink(*row) for row in connection.execute(statement))
+    return LinkedStep(step, step_rows.links_of(connection, sop_instance_uid))
 
 
 def _after(day: dt.date) -> str:
     """What sorts after every moment of a day, as steps keep their start."""
     return f"{day.isoformat()}~"
-
-
-def _uid(row: RowMapping) -> str:
-    return str(row["sop_instance_uid"])
-
-
-_TEXTS = (
-    "sop_instance_uid",
-    "performed_procedure_step_id",
-    "performed_station_ae_title",
-    "calling_ae_title",
-    "modality",
-    "patient_id",
-    "patient_name",
-)
-
-
-def _row_of(step: PerformedProcedureStep) -> dict[str, Any]:
-    reason = step.discontinuation_reason
-    return {name: getattr(step, name) for name in _TEXTS} | {
-        "status": step.status.value,
-        "started": step.started.isoformat(" "),
-        "ended": step.ended.isoformat(" ") if step.ended else "",
-        "discontinuation_reason": json.dumps(asdict(reason)) if reason else "",
-        "attributes": json.dumps(step.attributes, ensure_ascii=False),
-        "violations": json.dumps(step.violations),
-    }
-
-
-def _step_of(row: RowMapping) -> PerformedProcedureStep:
-    attributes = json.loads(row["attributes"])
-    reason = row["discontinuation_reason"]
-    return PerformedProcedureStep(
-        **{name: row[name] for name in _TEXTS},
-        status=StepStatus(row["status"]),
-        started=dt.datetime.fromisoformat(row["started"]),
-        ended=dt.datetime.fromisoformat(row["ended"]) if row["ended"] else None,
-        discontinuation_reason=Code(**json.loads(reason)) if reason else None,
-        references=references_in(attributes),
-        attributes=attributes,
-        violations=tuple(json.loads(row["violations"])),
-        version=row["version"],
-    )
-
-
-def references_in(attributes: Mapping[str, Any]) -> tuple[ScheduledStepReference, ...]:
-    """The items of the Scheduled Step Attributes Sequence of a data set in DICOM JSON."""
-    sequence = attributes.get("00400270", {}).get("Value") or ()
-    return tuple(
-        ScheduledStepReference(
-            study_instance_uid=_first(item, "0020000D"),
-            accession_number=_first(item, "00080050"),
-            requested_procedure_id=_first(item, "00401001"),
-            scheduled_procedure_step_id=_first(item, "00400009"),
-            referenced_study_uids=tuple(
-                uid
-                for study in item.get("00081110", {}).get("Value") or ()
-                if (uid := _first(study, "00081155"))
-            ),
-        )
-        for item in sequence
-    )
-
-
-def _first(item: Mapping[str, Any], tag: str) -> str:
-    values = item.get(tag, {}).get("Value") or ("",)
-    return str(values[0] or "").strip()

@@ -21,7 +21,7 @@ from pylantir.worklist.finder import Finder
 from pylantir.worklist.foreign import Admission, RejectedRow
 from pylantir.worklist.history import ItemHistory, changed_at, history_of
 from pylantir.worklist.item import WorklistItem
-from pylantir.worklist.lookup import item_number, items_with
+from pylantir.worklist.lookup import item_number, items_of_number
 from pylantir.worklist.query import WorklistQuery
 from pylantir.worklist.revision import Revision
 from pylantir.worklist.rows import row_of
@@ -39,6 +39,8 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 _table = worklist_items
+_RAISE_VERSION = changes.update().values(version=changes.c.version + 1)
+_PRESENT_VERSION = select(changes.c.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,8 +299,8 @@ class ItemStore:
 
 def next_version(connection: Connection) -> int:
     """The next number of the change counter; call inside a write transaction."""
-    connection.execute(changes.update().values(version=changes.c.version + 1))
-    return int(connection.execute(select(changes.c.version)).scalar_one())
+    connection.execute(_RAISE_VERSION)
+    return int(connection.execute(_PRESENT_VERSION).scalar_one())
 
 
 def renew_versions(connection: Connection, above: int) -> None:
@@ -358,7 +360,7 @@ def _identity(connection: Connection, item: WorklistItem) -> tuple[int | None, W
     row_id = connection.execute(same).scalar()
     if row_id is None:
         return None, None
-    found = items_with(connection, _table.c.id == row_id)
+    found = items_of_number(connection, int(row_id))
     return int(row_id), found[0] if found else None
 
 

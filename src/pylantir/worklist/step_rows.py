@@ -1,0 +1,151 @@
+"""Between rows and performed steps: how a step and its links stand in the database.
+
+The statements are put together once: that takes ten times as long as to run them, and a scanner
+waits for them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, bindparam, select
+
+from pylantir.worklist.status import StepStatus
+from pylantir.worklist.step import (
+    PerformedProcedureStep,
+    ScheduledStepReference,
+    StepLink,
+    StepProgress,
+)
+from pylantir.worklist.tables import performed_steps, step_links
+from pylantir.worklist.values import Code
+
+_steps, _links = performed_steps.c, step_links.c
+
+_STEP = select(performed_steps).where(_steps.sop_instance_uid == bindparam("uid"))
+_TAKEN = select(_steps.sop_instance_uid).where(_steps.sop_instance_uid == bindparam("uid"))
+_ADD = performed_steps.insert()
+_CHANGE = performed_steps.update().where(_steps.sop_instance_uid == bindparam("uid"))
+_ADD_LINKS = step_links.insert()
+_LINKS = (
+    select(_links.position, _links.item_id, _links.rule)
+    .where(_links.sop_instance_uid == bindparam("uid"))
+    .order_by(_links.position)
+)
+_PROGRESS = (
+    select(_steps.status, _steps.started, _steps.discontinuation_reason)
+    .join(step_links, _links.sop_instance_uid == _steps.sop_instance_uid)
+    .where(_links.item_id == bindparam("number"))
+)
+
+
+def is_taken(connection: Connection, sop_instance_uid: str) -> bool:
+    """Whether there is a step of that SOP Instance UID."""
+    return connection.execute(_TAKEN, {"uid": sop_instance_uid}).first() is not None
+
+
+def find_step(connection: Connection, sop_instance_uid: str) -> PerformedProcedureStep | None:
+    """The step of that SOP Instance UID, if there is one."""
+    row = connection.execute(_STEP, {"uid": sop_instance_uid}).mappings().first()
+    return None if row is None else step_of(row)
+
+
+def add_step(connection: Connection, step: PerformedProcedureStep, stamp: str) -> None:
+    """Write a new step."""
+    connection.execute(_ADD, _row_of(step) | {"created_at": stamp, "updated_at": stamp})
+
+
+def change_step(connection: Connection, step: PerformedProcedureStep, stamp: str) -> None:
+    """Write a step over the one of the same SOP Instance UID."""
+    connection.execute(_CHANGE, _row_of(step) | {"uid": step.sop_instance_uid, "updated_at": stamp})
+
+
+def add_links(connection: Connection, sop_instance_uid: str, links: Sequence[StepLink]) -> None:
+    """Write what a new step is linked to."""
+    rows = [{"sop_instance_uid": sop_instance_uid, **asdict(link)} for link in links]
+    connection.execute(_ADD_LINKS, rows)
+
+
+def links_of(connection: Connection, sop_instance_uid: str) -> tuple[StepLink, ...]:
+    """What a step is linked to, by position."""
+    return tuple(StepLink(*row) for row in connection.execute(_LINKS, {"uid": sop_instance_uid}))
+
+
+def progress_of_item(connection: Connection, item_id: int) -> list[StepProgress]:
+    """How far each step is that is linked to an item."""
+    return [
+        StepProgress(StepStatus(status), dt.datetime.fromisoformat(started), _reason(reason))
+        for status, started, reason in connection.execute(_PROGRESS, {"number": item_id})
+    ]
+
+
+_TEXTS = (
+    "sop_instance_uid",
+    "performed_procedure_step_id",
+    "performed_station_ae_title",
+    "calling_ae_title",
+    "modality",
+    "patient_id",
+    "patient_name",
+)
+
+
+def _row_of(step: PerformedProcedureStep) -> dict[str, Any]:
+    reason = step.discontinuation_reason
+    return {name: getattr(step, name) for name in _TEXTS} | {
+        "status": step.status.value,
+        "started": step.started.isoformat(" "),
+        "ended": step.ended.isoformat(" ") if step.ended else "",
+        "discontinuation_reason": json.dumps(asdict(reason)) if reason else "",
+        "attributes": json.dumps(step.attributes, ensure_ascii=False),
+        "violations": json.dumps(step.violations),
+        "version": step.version,
+    }
+
+
+def step_of(row: RowMapping) -> PerformedProcedureStep:
+    """The step of a row."""
+    attributes = json.loads(row["attributes"])
+    return PerformedProcedureStep(
+        **{name: row[name] for name in _TEXTS},
+        status=StepStatus(row["status"]),
+        started=dt.datetime.fromisoformat(row["started"]),
+        ended=dt.datetime.fromisoformat(row["ended"]) if row["ended"] else None,
+        discontinuation_reason=_reason(row["discontinuation_reason"]),
+        references=references_in(attributes),
+        attributes=attributes,
+        violations=tuple(json.loads(row["violations"])),
+        version=row["version"],
+    )
+
+
+def _reason(stored: str) -> Code | None:
+    return Code(**json.loads(stored)) if stored else None
+
+
+def references_in(attributes: Mapping[str, Any]) -> tuple[ScheduledStepReference, ...]:
+    """The items of the Scheduled Step Attributes Sequence of a data set in DICOM JSON."""
+    sequence = attributes.get("00400270", {}).get("Value") or ()
+    return tuple(
+        ScheduledStepReference(
+            study_instance_uid=_first(item, "0020000D"),
+            accession_number=_first(item, "00080050"),
+            requested_procedure_id=_first(item, "00401001"),
+            scheduled_procedure_step_id=_first(item, "00400009"),
+            referenced_study_uids=tuple(
+                uid
+                for study in item.get("00081110", {}).get("Value") or ()
+                if (uid := _first(study, "00081155"))
+            ),
+        )
+        for item in sequence
+    )
+
+
+def _first(item: Mapping[str, Any], tag: str) -> str:
+    values = item.get(tag, {}).get("Value") or ("",)
+    return str(values[0] or "").strip()
