@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import queue
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -23,14 +24,17 @@ from pynetdicom.dimse_messages import N_CREATE_RSP
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.fsm import TRANSITION_TABLE, StateMachine
 from pynetdicom.pdu import A_ABORT_RQ
-from pynetdicom.transport import AssociationSocket
+from pynetdicom.timer import Timer
+from pynetdicom.transport import AddressInformation, AssociationSocket
 from tests.dicom.modality import MPPS, VERIFICATION, WORKLIST, Aborted, HungUp, Modality, Refused
 from tests.dicom.performing import begun, new_uid
 from tests.dicom.serving import Server, query
 
 from pylantir.dicom.transport import messages
 from pylantir.dicom.transport.association import ScannerAssociation
+from pylantir.dicom.transport.blank import Address, Where
 from pylantir.dicom.transport.cancellations import Cancellations
+from pylantir.dicom.transport.lines import Line
 from pylantir.dicom.transport.peer_socket import PeerSocket
 from pylantir.dicom.transport.server import AssociationServer, Limits, LocalAE
 from pylantir.dicom.transport.slots import Slots
@@ -102,6 +106,51 @@ def test_the_library_has_the_attributes_that_we_rely_on() -> None:
             assert [name for name in names.split() if not hasattr(held, name)] == []
     for name in ("_INTERVENTION_EVENTS", "_add_handler", "get_default_handler"):
         assert hasattr(evt, name)
+
+
+def test_an_association_has_all_that_the_library_gives_it() -> None:
+    """Its constructors are not called for each association; a new attribute would be missed."""
+    with accepted() as (_, association):
+        made = Association(association.ae, "acceptor")
+        for ours, theirs in (
+            (association, made),
+            (association.dul, made.dul),
+            (association.dimse, made.dimse),
+            (association.acse, made.acse),
+            (association.requestor, made.requestor),
+            (association.acceptor, made.acceptor),
+            (association.requestor.address_info, AddressInformation("127.0.0.1", 1)),
+        ):
+            assert set(vars(theirs)) - set(vars(ours)) == set()
+
+
+def test_associations_share_nothing_that_one_could_change_for_another() -> None:
+    """Arguments of a thread that is never started aside."""
+
+    def changeable(held: object) -> set[int]:
+        kinds = (dict, list, set, StateMachine, Line, queue.Queue, Timer)
+        fields = {name: value for name, value in vars(held).items() if name != "_kwargs"}
+        return {id(value) for value in fields.values() if isinstance(value, kinds)}
+
+    with listening() as server, scanner_of(server), scanner_of(server):
+        one, other = server.active_associations
+        assert one._handlers is other._handlers  # until one of them binds something
+        one.bind(evt.EVT_PDU_SENT, str)
+        other.bind(evt.EVT_PDU_SENT, str)
+        other.unbind(evt.EVT_PDU_SENT, str)
+        assert (evt.EVT_PDU_SENT in one._handlers, evt.EVT_PDU_SENT in server._handlers) == (1, 0)
+        for name in ("dul", "dimse", "acse", "requestor", "acceptor"):
+            assert changeable(getattr(one, name)) & changeable(getattr(other, name)) == set()
+        assert changeable(one) & changeable(other) == set()
+
+
+@pytest.mark.parametrize(
+    "where", [("127.0.0.1", 104), ("10.1.2.3", 1), ("::1", 104, 0, 0), ("::ffff:10.1.2.3", 7, 0, 0)]
+)
+def test_an_address_is_what_the_library_says_of_it(where: Where) -> None:
+    theirs, ours = AddressInformation.from_tuple(where), Address(where)
+    assert vars(ours) == vars(theirs)
+    assert ours.as_tuple == theirs.as_tuple
 
 
 def test_the_library_sends_by_the_method_that_we_override() -> None:

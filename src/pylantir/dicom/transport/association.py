@@ -7,15 +7,15 @@ import socket
 from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom import evt
-from pynetdicom._globals import MODE_ACCEPTOR
+from pynetdicom.acse import ACSE
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_ECHO, C_FIND, N_CREATE, N_GET, N_SET
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.service_class import BasicWorklistManagementServiceClass
-from pynetdicom.transport import AddressInformation
 
 from pylantir.dicom.sop_classes import MPPS, MPPS_RETRIEVE, VERIFICATION, WORKLIST_FIND
 from pylantir.dicom.transport import pdus
+from pylantir.dicom.transport.blank import Blank
 from pylantir.dicom.transport.dimse import Messages
 from pylantir.dicom.transport.message_limits import MessageLimits
 from pylantir.dicom.transport.pdus import AssociateRequest
@@ -23,7 +23,6 @@ from pylantir.dicom.transport.peer_socket import PeerSocket
 from pylantir.dicom.transport.upper_layer import UpperLayer
 
 if TYPE_CHECKING:
-    from pynetdicom import AE
     from pynetdicom.dimse_primitives import DimseServiceType
     from pynetdicom.presentation import PresentationContext
 
@@ -51,8 +50,8 @@ class ScannerAssociation(Association):
 
     Parameters
     ----------
-    ae : AE
-        The local AE.
+    blank : Blank
+        What it is before anybody has asked for anything.
     handlers : dict
         Handlers by event, as the library keeps them; shared by all associations.
     request : AssociateRequest
@@ -65,34 +64,39 @@ class ScannerAssociation(Association):
 
     def __init__(
         self,
-        ae: AE,
+        blank: Blank,
         handlers: dict[Any, Any],
         request: AssociateRequest,
         connection: socket.socket,
         limits: MessageLimits,
     ) -> None:
-        self._shared_handlers = handlers
-        super().__init__(ae, MODE_ACCEPTOR)
-        _take_apart(self.dul)
-        self.dul = UpperLayer(self, limits)
+        blank.copy_to(self, request.address, connection.getsockname())
+        self._handlers = handlers
+        self._handlers_are_shared = True
+        self.acse = ACSE(self)
+        self.dul = UpperLayer(self, limits, blank)
         self.dimse = Messages(self)
         self._request = request
         self.slot: Slot | None = None
         self.set_socket(PeerSocket(self, connection, limits.message_s))
-        local = connection.getsockname()
-        self.acceptor.ae_title = ae.ae_title
-        self.acceptor.maximum_length = ae.maximum_pdu_size
-        self.acceptor.address_info = AddressInformation.from_tuple(local)
-        self.acceptor.implementation_class_uid = ae.implementation_class_uid
-        self.acceptor.implementation_version_name = ae.implementation_version_name
-        self.acceptor.supported_contexts = ae.supported_contexts
-        self.requestor.address_info = AddressInformation.from_tuple(request.address)
 
-    def _bind_defaults(self) -> None:
-        self._handlers = {
-            event: list(bound) if isinstance(bound, list) else bound
-            for event, bound in self._shared_handlers.items()
-        }
+    def bind(self, event: evt.EventType, handler: Any, args: list[Any] | None = None) -> None:
+        """Bind a handler, for this association only."""
+        self._have_own_handlers()
+        super().bind(event, handler, args)
+
+    def unbind(self, event: evt.EventType, handler: Any) -> None:
+        """Unbind a handler, for this association only."""
+        self._have_own_handlers()
+        super().unbind(event, handler)
+
+    def _have_own_handlers(self) -> None:
+        if self._handlers_are_shared:
+            self._handlers_are_shared = False
+            self._handlers = {
+                event: list(bound) if isinstance(bound, list) else bound
+                for event, bound in self._handlers.items()
+            }
 
     def serve(self) -> socket.socket | None:
         """Answer the request, then every message until the end.
@@ -125,8 +129,8 @@ class ScannerAssociation(Association):
         users: list[Any] = [self.requestor, self.acceptor]
         for user in users:
             user.assoc = None
-        _take_apart(layer)
-        vars(self).pop("_target", None)  # of a thread that is never started
+        whole: Any = layer
+        whole._assoc = whole.state_machine.dul = None
         vars(self).pop("abort", None)
 
     def _negotiate(self, layer: UpperLayer) -> None:
@@ -227,11 +231,6 @@ class ScannerAssociation(Association):
             self.dimse.send_msg(
                 service.validate_status(status, answer), cast(int, context.context_id)
             )
-
-
-def _take_apart(layer: Any) -> None:
-    layer._assoc = layer.state_machine.dul = None
-    vars(layer).pop("_target", None)
 
 
 def _refusal(sop_class: str | None, request: Any) -> int:

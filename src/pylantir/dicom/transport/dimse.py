@@ -14,9 +14,11 @@ from pynetdicom.dsutils import encode
 from pynetdicom.pdu_primitives import P_DATA
 
 from pylantir.dicom.stream import Cut
+from pylantir.dicom.transport.lines import Line
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
+    from pynetdicom.association import Association
 
 _UNLIMITED = 0x0100_0000
 _PDV_HEADER = 6
@@ -32,6 +34,12 @@ class Messages(DIMSEServiceProvider):
     The library serves N-EVENT-REPORT in a thread of its own at once, as many as a peer likes to
     send, takes the eleventh C-CANCEL for a request, and encodes each command set twice.
     """
+
+    def __init__(self, association: Association) -> None:
+        self._assoc = association
+        self.cancel_req = {}
+        self.message: DIMSEMessage | None = None
+        self.msg_queue: Any = Line()
 
     def receive_primitive(self, primitive: Any) -> None:
         """Collect fragments; a complete message is announced, and waits unless it is a C-CANCEL."""

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import AE, evt
@@ -16,10 +17,12 @@ from pynetdicom import AE, evt
 from pylantir.dicom.transport import pdus
 from pylantir.dicom.transport.admission import Admission, Doorway, Handshake
 from pylantir.dicom.transport.association import ScannerAssociation
+from pylantir.dicom.transport.blank import Blank
 from pylantir.dicom.transport.complaints import Complaints
 from pylantir.dicom.transport.message_limits import MessageLimits
 from pylantir.dicom.transport.pdus import AssociateRequest
 from pylantir.dicom.transport.slots import NoSlot, Slots
+from pylantir.dicom.transport.threads import Threads
 
 if TYPE_CHECKING:
     from pynetdicom.events import Event
@@ -98,7 +101,9 @@ class AssociationServer:
         refused: Refused | None = None,
     ) -> None:
         self._refused = refused
-        self._ae, self._limits, self._handshake = ae, limits, handshake
+        self._limits, self._handshake = limits, handshake
+        self._blank = Blank(ae)
+        self._threads = Threads()
         self._handlers = _bound((*handlers, (evt.EVT_ESTABLISHED, self._remember)))
         self._complaints = Complaints()
         self._living: set[ScannerAssociation] = set()
@@ -148,6 +153,7 @@ class AssociationServer:
             association.break_off(max(0.0, until - time.monotonic()))
         with self._nobody_lives:
             self._nobody_lives.wait_for(lambda: not self._living, within_s)
+        self._threads.stop()
 
     def _raise_alarm(self, host: str, words: str) -> None:
         if self._refused is not None:
@@ -168,7 +174,7 @@ class AssociationServer:
             return pdus.reject(*pdus.LOCAL_LIMIT_EXCEEDED)
         try:
             association = ScannerAssociation(
-                self._ae, self._handlers, request, connection, self._limits.messages
+                self._blank, self._handlers, request, connection, self._limits.messages
             )
             association.slot = slot
             self._start(association)
@@ -179,12 +185,10 @@ class AssociationServer:
         return None
 
     def _start(self, association: ScannerAssociation) -> None:
-        name = f"dicom-{association.calling}"
-        thread = threading.Thread(target=self._serve, args=(association,), name=name, daemon=True)
         with self._nobody_lives:
             self._living.add(association)
         try:
-            thread.start()
+            self._threads.run(partial(self._serve, association), f"dicom-{association.calling}")
         except RuntimeError:
             self._forget(association)
             raise

@@ -19,6 +19,7 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.fsm import TRANSITION_TABLE
 
 from pylantir.dicom.transport import pdus
+from pylantir.dicom.transport.blank import Blank
 from pylantir.dicom.transport.message_limits import SHORT_BYTES, MessageLimits
 from pylantir.dicom.transport.peer_socket import CLOSED, name_of
 
@@ -50,10 +51,12 @@ class UpperLayer(DULServiceProvider):
         The parent.
     limits : MessageLimits
         What the peer may send.
+    blank : Blank
+        What it is at first.
     """
 
-    def __init__(self, association: Association, limits: MessageLimits) -> None:
-        super().__init__(association)
+    def __init__(self, association: Association, limits: MessageLimits, blank: Blank) -> None:
+        blank.copy_to_layer(self, association)
         self._limits = limits
         self._turn = threading.RLock()
         self._owner = 0
