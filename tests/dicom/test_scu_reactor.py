@@ -63,7 +63,7 @@ def test_requests_that_follow_at_once_are_all_answered_whole(server: Server) -> 
     server.book("1")
     with scu.Scanner(scu.Peer("127.0.0.1", server.port)) as scanner:
         assert isinstance(scanner.association._reactor_checkpoint, Checkpoint)
-        found = {len(scanner.find(scu.build_identifier({})).items) for _ in range(100)}
+        found = {len(scanner.find(scu.build_identifier({})).items) for _ in range(30)}
     assert found == {1}
 
 

@@ -37,7 +37,7 @@ def server(
     thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
     thread.start()
     try:
-        yield scu.Peer("127.0.0.1", listening.socket.getsockname()[1], timeout_s=5)
+        yield scu.Peer("127.0.0.1", listening.socket.getsockname()[1], timeout_s=20)
     finally:
         for association in listening.active_associations:
             association.abort()
