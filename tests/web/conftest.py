@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ import requests
 from tests.api.conftest import PASSWORDS, USERNAMES, Api, MakeApi, accounts, make_api
 
 from pylantir.users.roles import Role
+from pylantir.worklist.status import ItemStatus
 
 __all__ = ["accounts", "make_api"]
 
@@ -80,6 +82,47 @@ def visit(api: Api) -> Iterator[Visit]:
     yield make
     for each in made:
         each.close()
+
+
+SCANNERS = ("PRISMA_1", "SKYRA_2", "VIDA_RESEARCH_03")
+NAMES = (
+    "Tremblay^Zoé",
+    "Wolfeschlegelsteinhausenbergerdorff^Hubert Blaine^^Dr",
+    "Yamada^Tarou=山田^太郎=やまだ^たろう",
+    "حسين^فاطمة",
+    "Αντωνίου^Ελένη",
+)
+
+
+def zone_at_ten() -> str:
+    """A time zone in which it is about ten o'clock, so that a working day lies around now."""
+    ahead = 10 - dt.datetime.now(dt.UTC).hour
+    ahead += 24 if ahead < -12 else 0
+    return f"Etc/GMT{-ahead:+d}"
+
+
+@pytest.fixture
+def busy(make_api: MakeApi) -> Api:
+    """A full day at ten o'clock: 45 bookings on three scanners, names of every length."""
+    site = make_api(timezone=zone_at_ten(), page={"kiosk": True})
+    today = site.worklist.clock.today()
+    for number in range(45):
+        minutes = 7 * 60 + 30 + 45 * (number // 3)
+        item = site.book(
+            patient_name=NAMES[number % len(NAMES)],
+            patient_id=f"sub_{number:03d}_ses_2_site_792",
+            patient_weight_kg="62",
+            scheduled_start_date=today.isoformat(),
+            scheduled_start_time=f"{minutes // 60:02d}:{minutes % 60:02d}",
+            scheduled_station_aetitle=SCANNERS[number % 3],
+            scheduled_procedure_step_description="fMRI resting state and DTI, 64 directions",
+        )
+        if number < 6:
+            status = (ItemStatus.COMPLETED, ItemStatus.IN_PROGRESS, ItemStatus.CANCELLED)[
+                number % 3
+            ]
+            site.worklist.items.set_status(item.item_id or 0, status)
+    return site
 
 
 @pytest.fixture(scope="module")

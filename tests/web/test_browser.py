@@ -130,7 +130,47 @@ def test_the_wall_display_can_be_read_from_afar(api: Api, desk: Desk, today: str
     if soon.date().isoformat() == today:
         assert page.evaluate(size % "#next .who") >= 48
     assert page.evaluate(size % "#list table, #list .empty") >= 24
+    assert page.get_attribute("html", "data-theme") == "dark", "whatever its computer prefers"
     assert serious(page) == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1366, 768)])
+def test_a_full_day_fits_on_the_wall_display(
+    busy: Api, chromium: Any, width: int, height: int
+) -> None:
+    desk = Desk(chromium, busy)
+    page = desk.open("/page/?kiosk", None, viewport={"width": width, "height": height})
+    keep(page, f"wall-display-full-{width}")
+    scrolled = "[document.documentElement.scrollHeight, document.documentElement.scrollWidth]"
+    cut = """[...document.querySelectorAll("[data-fit] tbody tr, [data-fit] li")]
+        .filter((row) => !row.hidden && row.getBoundingClientRect().bottom
+            > row.closest("[data-fit]").getBoundingClientRect().bottom + 2)
+        .map((row) => row.textContent)"""
+    outside = f"""[...document.querySelectorAll("main .panel:not([hidden])")]
+        .filter((panel) => panel.getBoundingClientRect().bottom > {height})
+        .map((panel) => panel.className)"""
+    seen, more = page.locator("#list tbody tr:visible").count(), page.inner_text("#more-list")
+
+    assert page.evaluate(scrolled) == [height, width]
+    assert page.evaluate(cut) == []
+    assert page.evaluate(outside) == []
+    assert seen >= 3
+    assert more == f"and {39 - seen} more"
+    assert page.locator("#needs li:visible").count() >= 1
+    desk.close()
+
+
+def test_what_is_left_out_of_the_wall_display_follows_its_size(busy: Api, chromium: Any) -> None:
+    desk = Desk(chromium, busy)
+    page = desk.open("/page/?kiosk", None, viewport={"width": 1920, "height": 1000})
+    rows = page.locator("#list tbody tr:visible")
+    before = rows.count()
+    page.set_viewport_size({"width": 1920, "height": 1400})
+
+    page.wait_for_function(
+        "n => document.querySelectorAll('#list tbody tr:not([hidden])').length > n", arg=before
+    )
+    desk.close()
 
 
 def test_nobody_signed_in_is_shown_numbers_that_stay_fresh(

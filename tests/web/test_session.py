@@ -174,8 +174,10 @@ def test_nothing_comes_from_another_host_and_no_script_stands_in_a_page(visit: V
     assert not re.search(r"<script(?![^>]*\bsrc=)|\bstyle=|\bon\w+=", page.text)
 
 
-def test_everything_that_is_loaded_is_less_than_100_kb(visit: Visit) -> None:
-    visitor = visit(Role.READ)
+def test_everything_that_is_loaded_on_a_full_day_is_less_than_100_kb(
+    busy: Api, visit: Visit
+) -> None:
+    visitor = visit(Role.READ, busy)
     page = visitor.get("/page/")
     links = set(re.findall(r'"(/page/static/[^"]+)"', page.text))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.status import SCHEDULED_STATUSES, ItemStatus, StepStatus
@@ -148,6 +148,12 @@ class Board:
     def late(self) -> list[Row]:
         """Who should be there and is not, the longest first."""
         return [row for row in self.rows if row.late]
+
+    @property
+    def without_cancelled(self) -> Board:
+        """The same without what nobody waits for any more: a wall display has little room."""
+        kept = tuple(row for row in self.rows if row.item.status is not ItemStatus.CANCELLED)
+        return replace(self, rows=kept)
 
     @property
     def next_up(self) -> list[Row]:

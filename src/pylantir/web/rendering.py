@@ -88,13 +88,16 @@ class Renderer:
         **values: Any,
     ) -> HTMLResponse:
         """A page."""
+        is_wall = "kiosk" in request.query_params
         theme = request.cookies.get("pylantir_theme", "")
+        if theme not in THEMES:  # the room decides for a wall display, not its computer's settings
+            theme = "dark" if is_wall else ""
         now = self._services.clock.local_now().replace(tzinfo=None)
         body = self._environment.get_template(template).render(
             visitor=visitor,
             now=now,
-            theme=theme if theme in THEMES else "",
-            kiosk="kiosk" in request.query_params,
+            theme=theme,
+            kiosk=is_wall,
             language=self.words.language,
             path=request.url.path,
             request_id=request_id_of(request),

@@ -14,6 +14,7 @@ from pylantir.worklist.step import LinkedStep
 
 _USUAL_HOURS = (8, 17)
 _ROW_EM, _GAP_EM, _TOP_EM = 2.6, 0.9, 2.0
+_CROWDED_EM = (16.8, 18.8, 22.5, 28.0)
 _NARROW = 4.5
 """Percent; a block that is narrower holds no text."""
 
@@ -79,6 +80,11 @@ class Picture:
     now: float | None
     height: float
     row_height: float = _ROW_EM
+
+    @property
+    def density(self) -> int:
+        """How much smaller it is drawn where all of it has to be seen at once: 0 to 4."""
+        return sum(self.height > limit for limit in _CROWDED_EM)
 
 
 @dataclass(frozen=True, slots=True)

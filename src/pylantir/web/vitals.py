@@ -121,4 +121,5 @@ def _source_light(source: SourceOut) -> Light:
 
 def _scanner_light(scanner: ScannerOut) -> Light:
     state = "ok" if scanner.last_query or scanner.last_step else "idle"
-    return Light(scanner.ae_title, state, scanner.last_query, scanner.address or "", "scanner")
+    since = scanner.last_query or scanner.last_step
+    return Light(scanner.ae_title, state, since, scanner.address or "", "scanner")

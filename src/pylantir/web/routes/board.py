@@ -53,7 +53,8 @@ def show(request: Request, services: House, visitor: Anybody, audit: Audit) -> R
     if visitor.is_kiosk:  # nobody has signed in: the present day and nothing else
         station = {name: value for name, value in asked.filters.items() if name == "station"}
         asked = Asked(services.clock.today(), station, False)
-    shown = _inside(request, services, asked, lights)
+    is_wall = "kiosk" in request.query_params
+    shown = _inside(request, services, asked, lights, is_wall=is_wall)
     looks: Looks = request.app.state.looks
     revision = services.items.settled()
     looks.note(request, audit, visitor.principal, revision, shown["total"])
@@ -61,7 +62,7 @@ def show(request: Request, services: House, visitor: Anybody, audit: Audit) -> R
 
 
 def _inside(
-    request: Request, services: Services, asked: Asked, lights: list[Light]
+    request: Request, services: Services, asked: Asked, lights: list[Light], *, is_wall: bool
 ) -> dict[str, Any]:
     pages: Pages = request.app.state.pages
     board = board_on(services, asked.day)
@@ -78,7 +79,7 @@ def _inside(
         "rows": rows,
         "total": total,
         "query": request.url.query,
-        "picture": picture_of(board),
+        "picture": picture_of(board.without_cancelled if is_wall else board),
         "lights": lights,
         "needs": _needs(services, present, lights, rejected_of(services)),
         "statuses": list(ItemStatus),

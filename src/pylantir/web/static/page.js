@@ -50,6 +50,27 @@
     if (event.key === "Escape" && tip) tip.hidden = true;
   });
 
+  // --- the wall display: as many rows as there is room for, and how many there are besides ---
+  const fit = () => {
+    for (const box of document.querySelectorAll("[data-fit]")) {
+      const rows = [...box.querySelectorAll("tbody tr, li")];
+      const more = document.getElementById(box.dataset.fit);
+      const said = () => {
+        const left = Number(box.dataset.total || rows.length) - rows.filter((row) => !row.hidden).length;
+        if (more) more.textContent = left ? more.dataset.words.replace("%s", left) : "";
+      };
+      for (const row of rows) row.hidden = false;
+      said();
+      const least = Number(box.dataset.least ?? 1);
+      for (let n = rows.length - 1; n >= least && box.scrollHeight > box.clientHeight + 1; n--) {
+        rows[n].hidden = true;
+        said();
+      }
+    }
+  };
+  fit();
+  addEventListener("resize", fit);
+
   // --- fresh ---
   if (!fresh) return;
   const seen = new Map();
@@ -71,14 +92,14 @@
       if (before.size && before.get(row.dataset.row) !== row.innerHTML) row.classList.add("changed");
     }
     if (named) part.querySelector(named)?.focus({ preventScroll: true });
+    fit();
   };
 
-  let since = new Date();
+  let since = fresh.dataset.at;  // on the clock of the site, as everything else on the page
   const say = (isStale) => {
     body.classList.toggle("stale", isStale);
-    const time = since.toTimeString().slice(0, 8);
-    if (!isStale) fresh.textContent = fresh.dataset.words.replace("%s", time);
-    const words = isStale ? stale.dataset.words.replace("%s", time) : "";
+    if (!isStale) fresh.textContent = fresh.dataset.words.replace("%s", since);
+    const words = isStale ? stale.dataset.words.replace("%s", since) : "";
     if (stale.textContent !== words) stale.textContent = words;
   };
 
@@ -95,7 +116,7 @@
         const other = next.getElementById(part.id);
         if (other) put(part, other);
       }
-      since = new Date();
+      since = next.getElementById("fresh")?.dataset.at ?? since;
       say(false);
     } catch {
       say(true);
