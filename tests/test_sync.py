@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.audit.trails import lines
 from tests.bookable import NOW, TODAY, BookableSource, MovableClock, booking, snapshots_of
 
+from pylantir.audit.files import TrailFiles
+from pylantir.audit.trail import AuditTrail
 from pylantir.errors import DatabaseUnavailable, SourceUnavailable
 from pylantir.sync import Synchronizer
 from pylantir.worklist.database import Database
@@ -444,3 +447,47 @@ def test_a_forgotten_source_leaves_no_scheduled_items(site: Site) -> None:
     assert site.sync.states.forget("book") == 1
     assert [item.status for item in site.all()] == [ItemStatus.CANCELLED, ItemStatus.IN_PROGRESS]
     assert site.sync.states.states() == []
+
+
+def test_what_a_source_changed_stands_in_the_history_by_name(site: Site) -> None:
+    site.source.records = [booking("1"), booking("2")]
+    site.sync.run_once()
+    site.source.records = [booking("1", scheduled_start_time="11:15", patient_id="P-9")]
+    site.source.scope = snapshots_of("1", "2")
+    site.sync.run_once()
+
+    moved, gone = (site.items.history(site.item(record).item_id or 0) for record in ("1", "2"))
+
+    assert [(each.kind, each.who) for each in moved.changes] == [("changed", "book")]
+    assert set(moved.changes[0].fields) == {"scheduled_start_time", "patient_id"}
+    assert [(each.kind, each.who) for each in gone.changes] == [("withdrawn", "book")]
+
+
+def test_what_a_scanner_has_begun_meanwhile_is_not_told_as_changed(site: Site) -> None:
+    site.source.records = [booking("1")]
+    site.sync.run_once()
+    begin(site, "1")
+    site.source.records = [booking("1", scheduled_start_time="11:15")]
+    site.sync.run_once()
+
+    assert site.items.history(site.item("1").item_id or 0).changes == ()
+
+
+def test_the_audit_trail_has_the_names_of_what_a_source_changed_and_no_value(
+    site: Site, tmp_path: Path
+) -> None:
+    files = TrailFiles(tmp_path / "trail")
+    audit = AuditTrail(files)
+    site.source.records = [booking("1")]
+    sync = Synchronizer("book", site.source, site.database, site.clock, audit)
+    audit.start()
+    sync.run_once()
+    site.source.records = [booking("1", patient_name="Planted^Name")]
+    sync.run_once()
+    audit.stop()
+
+    created, updated = lines(files)
+    assert [created["event"], updated["event"]] == ["created", "updated"]
+    assert "Fields" not in json.dumps(created)
+    assert "patient_name" in json.dumps(updated)
+    assert "Planted" not in json.dumps(updated)

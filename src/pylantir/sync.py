@@ -326,14 +326,16 @@ _FROZEN = (
 def _changes(source: str, plan: Plan) -> Iterator[AuditEvent]:
     """What a source changed, booking by booking, for the audit trail."""
     who = Actor(source, "", "", Role.SOURCE, True)
-    withdrawn = ((each.item, reason) for each, reason in plan.withdrawn)
-    for kind, changes in (
-        (Kind.CREATED, ((item, "") for item in plan.created)),
-        (Kind.UPDATED, ((item, "") for item in plan.changed)),
-        (Kind.DELETED, withdrawn),
-    ):
-        for item, reason in changes:
-            details = {"Record": item.source_record_id}
+    changed = zip(plan.changed, plan.changed_fields, strict=True)
+    kinds: tuple[tuple[Kind, Iterator[tuple[WorklistItem, str, str]]], ...] = (
+        (Kind.CREATED, ((item, "", "") for item in plan.created)),
+        # Names, never values: the trail tells who changed what, the worklist what it is now.
+        (Kind.UPDATED, ((item, ", ".join(names), "") for item, names in changed)),
+        (Kind.DELETED, ((each.item, "", reason) for each, reason in plan.withdrawn)),
+    )
+    for kind, changes in kinds:
+        for item, fields, reason in changes:
+            details = {"Record": item.source_record_id} | ({"Fields": fields} if fields else {})
             yield booking(kind, who, item, details=details, reason=reason)
 
 

@@ -20,6 +20,7 @@ from pylantir.api.routes import (
     documents,
     events,
     health,
+    items,
     scanners,
     sources,
     steps,
@@ -34,7 +35,7 @@ _DESCRIPTION = """The worklist over HTTP. Sign in with `POST /auth/login` and se
 `Authorization: Bearer ...`. Roles: **read** looks, **write** changes the worklist, **admin**
 manages accounts as well. Errors are problem details (RFC 9457)."""
 _EXPOSED = ("ETag Link Location Retry-After X-Pylantir-Note X-Request-ID X-Total-Count").split()
-_ROUTERS = (auth, worklist, scanners, steps, sources, users, events, health, documents)
+_ROUTERS = (auth, worklist, items, scanners, steps, sources, users, events, health, documents)
 _PROBLEM: dict[str, Any] = {
     "model": Problem,
     "description": "something went wrong",

@@ -18,6 +18,13 @@ _FILTERS = ("date", "status", "patient", "station", "modality", "accession", "li
 _CHOICES = ("all", "steps", "unlinked", "rejected")
 
 
+def who() -> str:
+    """Whoever runs the command, for the history of what it changes."""
+    from pylantir.audit import events
+
+    return f"{events.operator().user} (command line)"
+
+
 def created(worklist: Worklist, items: Sequence[WorklistItem]) -> None:
     """Bookings that a person added or read from files."""
     from pylantir.audit.events import Kind

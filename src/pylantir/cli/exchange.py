@@ -124,7 +124,7 @@ def _store(importer: Importer, worklist: Worklist | None, args: argparse.Namespa
         )
     if refused and args.strict:
         return f"created 0, updated 0, unchanged 0, refused {refused}; nothing stored (--strict)"
-    report = worklist.items.put(items)
+    report = worklist.items.put(items, by=audited.who())
     audited.created(worklist, report.created_items)
     audited.updated(worklist, report.updated_items)
     return (

@@ -135,7 +135,7 @@ def run_add(args: argparse.Namespace) -> int:
             )
         except InvalidItem as error:
             raise InvalidItem([_as_typed(problem) for problem in error.problems]) from None
-        added = worklist.items.add(item)
+        added = worklist.items.add(item, by=audited.who())
         audited.created(worklist, [added])
     print(f"item {added.item_id}")
     print(f"StudyInstanceUID {added.study_instance_uid}")
@@ -197,7 +197,7 @@ def run_cancel(args: argparse.Namespace) -> int:
 
     with open_store(args, create=False) as worklist:
         item = item_meant(worklist, args.item)
-        worklist.items.set_status(item.item_id or 0, ItemStatus.CANCELLED)
+        worklist.items.set_status(item.item_id or 0, ItemStatus.CANCELLED, by=audited.who())
         audited.cancelled(worklist, item)
     print(f"item {item.item_id} cancelled")
     return 0

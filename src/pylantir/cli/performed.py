@@ -28,7 +28,7 @@ def run_link(args: argparse.Namespace) -> int:
     """Tie a performed step to a booking."""
     with open_store(args, create=False) as worklist:
         item = item_meant(worklist, args.item)
-        linked = worklist.steps.link(args.step, item.item_id or 0, args.position)
+        linked = worklist.steps.link(args.step, item.item_id or 0, args.position, by=audited.who())
         audited.linked(worklist, linked, item)
         status = worklist.items.get(item.item_id or 0).status
     print(f"step {linked.step.sop_instance_uid} linked to item {item.item_id}, now {status}")

@@ -293,11 +293,12 @@ def write_worklist_file(item: WorklistItem) -> bytes:
 
 def write_dicom_json(items: Iterable[WorklistItem]) -> str:
     """Items as a list of data sets in DICOM JSON (PS3.18 Annex F), one a line."""
-    lines = [json.dumps(_json_of(_data_set(item)), ensure_ascii=False) for item in items]
+    lines = [json.dumps(data_set_as_json(_data_set(item)), ensure_ascii=False) for item in items]
     return "[" + ",".join(f"\n{line}" for line in lines) + "\n]\n"
 
 
-def _json_of(ds: Dataset) -> dict[str, Any]:
+def data_set_as_json(ds: Dataset) -> dict[str, Any]:
+    """A data set in DICOM JSON (PS3.18 Annex F)."""
     written: dict[str, Any] = ds.to_json_dict()
     _keep_decimals(ds, written)
     return written

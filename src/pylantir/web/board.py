@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from pylantir.api.candidates import scanner_of
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.status import SCHEDULED_STATUSES, ItemStatus, StepStatus
 from pylantir.worklist.step import LinkedStep
@@ -197,12 +198,6 @@ def board_of(
     lanes = {row.lane for row in rows} | {scanner_of(step) for step in loose}
     named = sorted(lanes - {""})
     return Board(day, now, tuple(rows), loose, (*named, *([""] if "" in lanes else [])))
-
-
-def scanner_of(linked: LinkedStep) -> str:
-    """AE title of the scanner that performed a step."""
-    step = linked.step
-    return step.performed_station_ae_title or step.calling_ae_title
 
 
 def _by_item(steps: Iterable[LinkedStep]) -> dict[int, list[LinkedStep]]:

@@ -9,16 +9,11 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from pylantir.api.routes.scanners import ExplanationOut
+from pylantir.api.history import data_set_of
 from pylantir.api.services import Services
 from pylantir.config.schema import DataSource
-from pylantir.dicom.datasets import response_identifier
-from pylantir.dicom.identifiers import whole_item
-from pylantir.dicom.scanners import scanner_for
 from pylantir.worklist.attributes import FIELDS, Attribute, attribute_named
-from pylantir.worklist.history import ItemHistory
 from pylantir.worklist.item import WorklistItem
-from pylantir.worklist.step import LinkedStep
 from pylantir.worklist.values import Code
 
 _MINTED = ("study_instance_uid", "requested_procedure_id", "scheduled_procedure_step_id")
@@ -44,28 +39,6 @@ class Value:
     shown: str
     field: str
     is_made_here: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Happening:
-    """Something that happened to a booking.
-
-    Parameters
-    ----------
-    at : datetime
-        Wall-clock time of the site.
-    kind : str
-        ``created``, ``changed``, ``seen``, ``begun``, ``ended`` or ``withdrawn``.
-    who : str
-        Source or scanner.
-    more : str
-        In words; may be empty.
-    """
-
-    at: dt.datetime
-    kind: str
-    who: str
-    more: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,44 +92,9 @@ def _shown(value: Any) -> str:
     return value.isoformat() if isinstance(value, dt.date | dt.time) else str(value)
 
 
-def happenings(
-    services: Services,
-    item: WorklistItem,
-    history: ItemHistory,
-    steps: Sequence[LinkedStep],
-    explained: Sequence[ExplanationOut],
-) -> list[Happening]:
-    """What happened to a booking, the oldest first."""
-    wall = services.clock.wall_of
-
-    def instant(text: str) -> dt.datetime:
-        return wall(dt.datetime.fromisoformat(text))
-
-    found = []
-    # What it was before it changed, and who saw it then, nobody can tell any more.
-    unchanged = dt.datetime.fromisoformat(history.updated_at or "9999-01-01T00:00:00+00:00")
-    if history.created_at:
-        found.append(Happening(instant(history.created_at), "created", item.data_source))
-    if history.updated_at and history.updated_at != history.created_at:
-        kind = "withdrawn" if history.withdrawn_reason else "changed"
-        at = instant(history.updated_at)
-        found.append(Happening(at, kind, item.data_source, history.withdrawn_reason))
-    for each in explained:
-        seen = [query.at for query in each.queries if query.fits and query.at >= unchanged]
-        if seen:
-            found.append(Happening(wall(max(seen)), "seen", each.ae_title))
-    for linked in steps:
-        step, scanner = linked.step, linked.step.performed_station_ae_title
-        found.append(Happening(step.started, "begun", scanner))
-        if step.ended is not None:
-            found.append(Happening(step.ended, "ended", scanner, str(step.status)))
-    return sorted(found, key=lambda each: each.at)
-
-
 def data_set_for(services: Services, item: WorklistItem, ae_title: str) -> list[Line]:
     """What a scanner that asks for everything would get of a booking."""
-    scanner = scanner_for(services.config, ae_title)
-    ds = response_identifier(item, whole_item(), station=ae_title, preferred=scanner.character_set)
+    ds = data_set_of(services, item, ae_title)
     return list(_lines(ds, 0))
 
 

@@ -9,7 +9,8 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from pylantir.web.board import Board, Row, scanner_of
+from pylantir.api.candidates import scanner_of
+from pylantir.web.board import Board, Row
 from pylantir.worklist.step import LinkedStep
 
 _USUAL_HOURS = (8, 17)

@@ -17,10 +17,11 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import ColumnElement, Connection, select
 
 from pylantir.worklist.foreign import over_rejected
+from pylantir.worklist.history import ChangeKind, ItemChange, note_changes
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.lookup import SERVED
 from pylantir.worklist.packed import PackedList
-from pylantir.worklist.plain import plain_item
+from pylantir.worklist.plain import changed_names, plain_item
 from pylantir.worklist.rows import ADOPTED, COLUMNS, item_of, row_of
 from pylantir.worklist.status import SCHEDULED_STATUSES, ItemStatus
 from pylantir.worklist.store import next_version
@@ -75,6 +76,8 @@ class Plan:
     ----------
     created, changed : PackedList of WorklistItem
         New items, and items with their new values.
+    changed_fields : PackedList of tuple of str
+        Names of what is new of each changed item, in the same order.
     unchanged : int
         Items that are as the source says.
     withdrawn : PackedList of (Known, str)
@@ -91,6 +94,7 @@ class Plan:
 
     created: PackedList[WorklistItem] = field(default_factory=PackedList)
     changed: PackedList[WorklistItem] = field(default_factory=PackedList)
+    changed_fields: PackedList[tuple[str, ...]] = field(default_factory=PackedList)
     unchanged: int = 0
     withdrawn: PackedList[tuple[Known, str]] = field(default_factory=PackedList)
     missing: PackedList[Known] = field(default_factory=PackedList)
@@ -169,7 +173,7 @@ def plan_items(
         present = known.get(item.source_record_id)
         claimed = None if present else claims.of(item)
         if claimed is not None:
-            plan.changed.append(_claimed(claimed, item))
+            _plan_change(plan, claimed.item, _claimed(claimed, item))
         else:
             _plan_item(plan, present, item)
 
@@ -204,13 +208,18 @@ def _plan_item(plan: Plan, present: Known | None, item: WorklistItem) -> None:
         if present.held_back:
             plan.held_back.append((present, ""))
     elif present.is_scheduled or old.status is ItemStatus.CANCELLED:
-        plan.changed.append(merged)
+        _plan_change(plan, old, merged)
     else:
         changes = _differences(old, merged)
         if changes == present.held_back:
             plan.unchanged += 1
         else:
             plan.held_back.append((present, changes))
+
+
+def _plan_change(plan: Plan, old: WorklistItem, new: WorklistItem) -> None:
+    plan.changed.append(new)
+    plan.changed_fields.append(changed_names(old, new))
 
 
 class Claims:
@@ -271,8 +280,11 @@ def _differences(old: WorklistItem, new: WorklistItem) -> str:
 def apply_plan(connection: Connection, plan: Plan, stamp: str) -> None:
     """Do what the plan says, inside a write transaction."""
     _insert(connection, plan.created, stamp)
-    for item in plan.changed:
-        _change(connection, item, stamp)
+    for items, names in zip(in_parts(plan.changed), in_parts(plan.changed_fields), strict=True):
+        noted = [
+            _noted(i, n) for i, n in zip(items, names, strict=True) if _change(connection, i, stamp)
+        ]
+        note_changes(connection, noted, stamp)
     for each, reason in plan.withdrawn:
         values = {
             "performed_procedure_step_status": ItemStatus.CANCELLED.value,
@@ -280,7 +292,10 @@ def apply_plan(connection: Connection, plan: Plan, stamp: str) -> None:
             "missing_since": None,
             "updated_at": stamp,
         }
-        _set(connection, each, values | {"version": next_version(connection)})
+        if _set(connection, each, values | {"version": next_version(connection)}):
+            item = each.item
+            gone = ItemChange(item.item_id or 0, ChangeKind.WITHDRAWN, item.data_source)
+            note_changes(connection, [gone], stamp)
     # What follows is bookkeeping: no scanner sees it, so the version stays.
     for each in plan.missing:
         if not each.missing_since:
@@ -289,6 +304,10 @@ def apply_plan(connection: Connection, plan: Plan, stamp: str) -> None:
         _set(connection, each, {"missing_since": None})
     for each, changes in plan.held_back:
         _set(connection, each, {"held_back": changes or None})
+
+
+def _noted(item: WorklistItem, names: tuple[str, ...]) -> ItemChange:
+    return ItemChange(item.item_id or 0, ChangeKind.CHANGED, item.data_source, names)
 
 
 def withdraw_scheduled(connection: Connection, source: str, reason: str) -> int:
@@ -334,7 +353,8 @@ def _rows_of(connection: Connection, items: Sequence[WorklistItem]) -> dict[tupl
     return {(source, record): number for number, source, record in connection.execute(statement)}
 
 
-def _change(connection: Connection, item: WorklistItem, stamp: str) -> None:
+def _change(connection: Connection, item: WorklistItem, stamp: str) -> bool:
+    """Whether it was changed: a scanner may have begun it since the plan was made."""
     values = row_of(item) | {
         "version": next_version(connection),
         "updated_at": stamp,
@@ -342,17 +362,19 @@ def _change(connection: Connection, item: WorklistItem, stamp: str) -> None:
         "missing_since": None,
         "held_back": None,
     }
-    # A scanner may have begun it since the plan was made; then the next batch holds it back.
-    connection.execute(
+    # Of what a scanner has begun the next batch holds the change back.
+    result = connection.execute(
         _table.update()
         .where(_table.c.id == item.item_id, _table.c.version == item.version)
         .values(values)
     )
+    return result.rowcount == 1
 
 
-def _set(connection: Connection, each: Known, values: Mapping[str, object]) -> None:
-    connection.execute(
+def _set(connection: Connection, each: Known, values: Mapping[str, object]) -> bool:
+    result = connection.execute(
         _table.update()
         .where(_table.c.id == each.item.item_id, _table.c.version == each.item.version)
         .values(dict(values))
     )
+    return result.rowcount == 1

@@ -17,6 +17,7 @@ from pylantir.clock import Now, utc_now
 from pylantir.errors import Conflict, DuplicateStep, NotFound, StepClosed
 from pylantir.worklist import step_rows
 from pylantir.worklist.database import Database
+from pylantir.worklist.history import ChangeKind, ItemChange, note_changes
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.linking import BY_HAND, find_item
 from pylantir.worklist.lookup import item_number, items_of_number
@@ -195,7 +196,9 @@ class StepStore:
             rows = connection.execute(newest).all()
         return {title: dt.datetime.fromisoformat(started) for title, started in rows}
 
-    def link(self, sop_instance_uid: str, item_id: int, position: int | None = None) -> LinkedStep:
+    def link(
+        self, sop_instance_uid: str, item_id: int, position: int | None = None, *, by: str = ""
+    ) -> LinkedStep:
         """Tie a reference of a step to an item by hand; the item follows the step.
 
         Parameters
@@ -206,6 +209,8 @@ class StepStore:
             Which item.
         position : int, optional
             Which reference of the step; the first that has no item when absent.
+        by : str
+            Who wants it, for the history of the item.
 
         Raises
         ------
@@ -236,6 +241,7 @@ class StepStore:
             if before is not None and before not in linked.item_ids:
                 left = step_rows.progress_of_item(connection, before)
                 follow_steps(connection, before, left, mark, gone=linked.step.started)
+            note_changes(connection, [ItemChange(item_id, ChangeKind.LINKED, by)], mark.stamp)
         return linked
 
     def _follow(self, connection: Connection, linked: LinkedStep, mark: Mark) -> None:

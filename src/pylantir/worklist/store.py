@@ -19,7 +19,15 @@ from pylantir.worklist import foreign
 from pylantir.worklist.database import Database
 from pylantir.worklist.finder import Finder
 from pylantir.worklist.foreign import Admission, RejectedRow
-from pylantir.worklist.history import ItemHistory, changed_at, history_of
+from pylantir.worklist.history import (
+    ChangeKind,
+    ItemChange,
+    ItemHistory,
+    change_of,
+    changed_at,
+    history_of,
+    note_changes,
+)
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.lookup import item_number, items_of_number
 from pylantir.worklist.query import WorklistQuery
@@ -160,14 +168,16 @@ class ItemStore:
         with self.database.read() as connection:
             return changed_at(connection, item_ids)
 
-    def put(self, items: Sequence[WorklistItem]) -> PutReport:
+    def put(self, items: Sequence[WorklistItem], *, by: str = "") -> PutReport:
         """Create or update items by their identity (source, record), all or nothing.
 
         The source owns the schedule, the scanner owns progress: the status of an item that a
-        scanner has begun is kept, and the Study Instance UID of an item never changes.
+        scanner has begun is kept, and the Study Instance UID of an item never changes. `by` says
+        who wants it, for the history.
         """
         created: list[WorklistItem] = []
         updated: list[WorklistItem] = []
+        noted: list[ItemChange] = []
         with self.database.write() as connection:
             self.check_within(connection)
             for item in map(self._with_station, items):
@@ -175,6 +185,7 @@ class ItemStore:
                 if row_id is None:
                     number = self._insert(connection, item, next_version(connection))
                     created.append(replace(item, item_id=number))
+                    noted.append(ItemChange(number, ChangeKind.CREATED, by))
                     continue
                 if known is None:
                     merged = foreign.over_rejected(connection, row_id, item)
@@ -183,11 +194,13 @@ class ItemStore:
                 if known is None or merged.content() != known.content():
                     self._update(connection, merged, next_version(connection))
                     updated.append(merged)
+                    noted.append(change_of(known or merged, merged, by))
+            note_changes(connection, noted, self._stamp())
         unchanged = len(items) - len(created) - len(updated)
         return PutReport(len(created), len(updated), unchanged, tuple(created), tuple(updated))
 
-    def add(self, item: WorklistItem) -> WorklistItem:
-        """Keep a new item and return it with its number.
+    def add(self, item: WorklistItem, *, by: str = "") -> WorklistItem:
+        """Keep a new item and return it with its number; `by` says who wants it.
 
         Raises
         ------
@@ -200,10 +213,14 @@ class ItemStore:
                 raise Conflict(f"record {item.source_record_id} of {item.data_source} exists")
             version = next_version(connection)
             number = self._insert(connection, item, version)
+            change = ItemChange(number, ChangeKind.CREATED, by)
+            note_changes(connection, [change], self._stamp())
         return replace(item, item_id=number, version=version)
 
-    def replace(self, item: WorklistItem) -> WorklistItem:
+    def replace(self, item: WorklistItem, *, by: str = "") -> WorklistItem:
         """Keep the changed item, if nobody else has changed it since it was read.
+
+        `by` says who wants it.
 
         Raises
         ------
@@ -223,10 +240,11 @@ class ItemStore:
             _require_move(present, item.status)
             version = next_version(connection)
             self._update(connection, item, version)
+            note_changes(connection, [change_of(present, item, by)], self._stamp())
         return replace(item, version=version)
 
-    def set_status(self, item_id: int, status: ItemStatus) -> WorklistItem:
-        """Move the status of an item along the transition table.
+    def set_status(self, item_id: int, status: ItemStatus, *, by: str = "") -> WorklistItem:
+        """Move the status of an item along the transition table; `by` says who wants it.
 
         Raises
         ------
@@ -239,6 +257,9 @@ class ItemStore:
             self.check_within(connection)
             item = item_number(connection, item_id)
             move_status(connection, item, status, self._stamp())
+            if status is not item.status:
+                change = change_of(item, replace(item, status=status), by)
+                note_changes(connection, [change], self._stamp())
         return self.get(item_id)
 
     def rejected(self) -> list[RejectedRow]:

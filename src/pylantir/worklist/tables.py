@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from pylantir.worklist.attributes import FIELDS
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """The newest migration in ``worklist/migrations/versions``."""
 
 metadata = MetaData()
@@ -96,6 +96,23 @@ step_links = Table(
     Column("rule", Text, nullable=False),  # how it was linked; empty when it was not
     UniqueConstraint("sop_instance_uid", "position", name="ux_performed_step_links_position"),
     Index("ix_performed_step_links_item_id", "item_id"),
+)
+
+item_changes = Table(
+    "item_changes",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column(
+        "item_id",
+        Integer,
+        ForeignKey("worklist_items.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("at", Text, nullable=False),  # UTC, ISO 8601
+    Column("kind", String(16), nullable=False),
+    Column("who", Text, nullable=False),  # account, source, or whoever ran the command
+    Column("fields", Text, nullable=False),  # JSON list of names, never values
+    Index("ix_item_changes_item_id", "item_id"),
 )
 
 source_states = Table(

@@ -31,6 +31,13 @@ BEGIN
   UPDATE performed_step_links SET item_id = NULL, rule = '' WHERE item_id = OLD.id;
 END
 """,
+    """
+CREATE TRIGGER IF NOT EXISTS worklist_items_foreign_delete_changes
+AFTER DELETE ON worklist_items
+BEGIN
+  DELETE FROM item_changes WHERE item_id = OLD.id;
+END
+""",
 )
 """Whoever writes a row without raising its version to the newest is not us: it is checked again."""
 

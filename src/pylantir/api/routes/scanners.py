@@ -91,7 +91,7 @@ def explain_item(
     ] = "",
 ) -> list[ExplanationOut]:
     """Key by key: what the scanner asked last, what the booking has, and what would change it."""
-    item = _served(services, item_id)
+    item = served_item(services, item_id)
     titles = [ae] if ae else scanners(services.config, services.journal)
     audit.booking(Kind.READ, principal, item)
     today = services.clock.today()
@@ -101,7 +101,14 @@ def explain_item(
     ]
 
 
-def _served(services: Services, item_id: int) -> WorklistItem:
+def served_item(services: Services, item_id: int) -> WorklistItem:
+    """A booking; of a row that cannot be one, the reason.
+
+    Raises
+    ------
+    NotFound
+        There is no such booking.
+    """
     try:
         return services.items.get(item_id)
     except NotFound:

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pylantir.api.access import House, Reader, Writer
 from pylantir.api.audited import Audit
 from pylantir.api.bodies import StrictRoute
+from pylantir.api.candidates import Candidate, bookings_around, candidates, scanner_of
+from pylantir.api.fields import WorklistItemOut, rest_item
 from pylantir.api.listing import MAX_PAGE
 from pylantir.audit.events import Kind
 from pylantir.worklist.status import StepStatus
@@ -56,6 +58,23 @@ class WholeStep(Step):
     """A performed procedure step with all that the scanner sent."""
 
     attributes: dict[str, Any] = Field(description="the data set, DICOM JSON (PS3.18 F)")
+
+
+class ComparedOut(BaseModel):
+    """One value of the step beside that of a booking."""
+
+    what: str = Field(description="name of the attribute")
+    said: str = Field(description="what the scanner said")
+    booked: str
+    same: bool | None = Field(description="null when one of them is empty")
+
+
+class CandidateOut(BaseModel):
+    """A booking that a step may belong to."""
+
+    item: WorklistItemOut
+    agreement: int = Field(description="what speaks for it, less what contradicts")
+    compared: list[ComparedOut]
 
 
 class NewLink(BaseModel):
@@ -103,6 +122,29 @@ def get_step(
     return _whole(linked)
 
 
+@router.get("/{sop_instance_uid}/candidates", summary="Bookings that a step may belong to")
+def list_candidates(
+    services: House, principal: Reader, audit: Audit, sop_instance_uid: SopInstanceUid
+) -> list[CandidateOut]:
+    """The likeliest first, each value beside what the scanner said; a person chooses."""
+    linked = services.steps.get(sop_instance_uid)
+    around = bookings_around(services, linked.step)
+    found = candidates(linked.step, scanner_of(linked), around)
+    audit.performed(Kind.READ, principal, linked)
+    for each in found:
+        audit.booking(Kind.READ, principal, each.item)
+    return [_candidate(each) for each in found]
+
+
+def _candidate(found: Candidate) -> CandidateOut:
+    compared = [
+        ComparedOut(what=c.what, said=c.said, booked=c.booked, same=c.is_same)
+        for c in found.compared
+    ]
+    item = WorklistItemOut(**rest_item(found.item))
+    return CandidateOut(item=item, agreement=found.agreement, compared=compared)
+
+
 @router.post("/{sop_instance_uid}/link", summary="Tie a step to a booking")
 def link_step(
     services: House,
@@ -112,7 +154,7 @@ def link_step(
     body: NewLink,
 ) -> WholeStep:
     """Ties a step that named no booking to one; the booking follows the step."""
-    linked = services.steps.link(sop_instance_uid, body.item_id, body.position)
+    linked = services.steps.link(sop_instance_uid, body.item_id, body.position, by=principal.name)
     audit.performed(Kind.UPDATED, principal, linked)
     log.info("REST: a performed step was linked to item %d by %s", body.item_id, principal.name)
     return _whole(linked)

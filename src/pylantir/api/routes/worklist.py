@@ -146,7 +146,7 @@ def create_item(services: House, principal: Writer, audit: Audit, body: ItemValu
         source_record_id=record,
         authority=services.items.authority,
     )
-    added = services.items.add(item)
+    added = services.items.add(item, by=principal.name)
     audit.booking(Kind.CREATED, principal, added)
     log.info("REST: item %s made by %s", added.item_id, principal.name)
     answer = _answer(added, JSON)
@@ -197,7 +197,7 @@ def change(
 ) -> Response:
     """Changes the fields that are named and leaves the others, with PUT as with PATCH."""
     given = body.given()
-    before, changed = _replaced(services, item_id, if_match, _with(given))
+    before, changed = _replaced(services, item_id, if_match, _with(given), principal.name)
     if changed is before:
         audit.booking(Kind.READ, principal, changed)
     else:
@@ -217,6 +217,7 @@ def _replaced(
     item_id: int,
     if_match: str | None,
     change: Callable[[WorklistItem], WorklistItem],
+    by: str,
 ) -> tuple[WorklistItem, WorklistItem]:
     """An item before and after a change that nobody else's change came in between of."""
     for attempt in range(_ATTEMPTS):
@@ -226,7 +227,7 @@ def _replaced(
         if wanted is item:
             return item, item
         try:
-            return item, services.items.replace(wanted)
+            return item, services.items.replace(wanted, by=by)
         except Conflict:
             if attempt == _ATTEMPTS - 1 or services.items.get(item_id).version == item.version:
                 raise
@@ -256,7 +257,7 @@ def delete(
     if_match: IfMatch = None,
 ) -> dict[str, str]:
     """Takes a booking that no scanner has begun off the list; it stays as CANCELLED."""
-    item = _replaced(services, item_id, if_match, _cancelled)[1]
+    item = _replaced(services, item_id, if_match, _cancelled, principal.name)[1]
     audit.booking(Kind.DELETED, principal, item)
     log.info("REST: item %d cancelled by %s", item_id, principal.name)
     return {"message": f"Worklist item {item_id} deleted successfully"}

@@ -11,13 +11,14 @@ from pylantir.api.access import House
 from pylantir.api.audited import Audit
 from pylantir.api.fields import ItemValues
 from pylantir.api.formats import etag
+from pylantir.api.history import happenings
 from pylantir.api.routes import worklist
 from pylantir.api.routes.scanners import explain_item
 from pylantir.dicom.explain import scanners
 from pylantir.errors import InvalidItem
 from pylantir.web import bookings
 from pylantir.web.board import done_by
-from pylantir.web.detail import data_set_for, happenings, values_of
+from pylantir.web.detail import data_set_for, values_of
 from pylantir.web.rendering import renderer_of
 from pylantir.web.session import PATH, Form, Reader, Visitor, Writer
 from pylantir.worklist.item import WorklistItem

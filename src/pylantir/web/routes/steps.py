@@ -10,16 +10,11 @@ from starlette.responses import RedirectResponse, Response
 
 from pylantir.api.access import House
 from pylantir.api.audited import Audit
-from pylantir.api.listing import ListParameters, query_of
+from pylantir.api.candidates import bookings_around, candidates, compare, scanner_of
 from pylantir.api.routes.steps import NewLink, get_step, link_step
-from pylantir.api.services import Services
 from pylantir.errors import InvalidItem, ValueProblem
-from pylantir.web.board import scanner_of
-from pylantir.web.linking import candidates, compare
 from pylantir.web.rendering import renderer_of
 from pylantir.web.session import PATH, Form, Reader, Writer
-from pylantir.worklist.item import WorklistItem
-from pylantir.worklist.step import PerformedProcedureStep
 
 router = APIRouter(prefix="/steps")
 
@@ -53,31 +48,10 @@ def show(request: Request, services: House, visitor: Reader, audit: Audit, uid: 
         "linked": linked,
         "scanner": scanner,
         "chosen": chosen,
-        "found": candidates(linked.step, scanner, _bookings(services, linked.step)),
+        "found": candidates(linked.step, scanner, bookings_around(services, linked.step)),
         "done_word": request.query_params.get("done", ""),
     }
     return renderer_of(request)(request, visitor, "step.html", **values)
-
-
-def _bookings(services: Services, step: PerformedProcedureStep) -> list[WorklistItem]:
-    """Bookings of the days around a scan, and others of its patient in the month around it."""
-    today, day = services.clock.today(), step.started.date()
-
-    def between(days: int, patient_id: str | None = None) -> list[WorklistItem]:
-        around = dt.timedelta(days=days)
-        asked = ListParameters(
-            status=["any"],
-            date_from=(day - around).isoformat(),
-            date_to=(day + around).isoformat(),
-            patient_id=patient_id,
-        )
-        return services.items.find(query_of(asked, today))
-
-    near = between(1)
-    if not step.patient_id:
-        return near
-    known = {item.item_id for item in near}
-    return near + [i for i in between(31, step.patient_id) if i.item_id not in known]
 
 
 @router.post("/{uid}/link")

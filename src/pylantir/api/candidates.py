@@ -1,4 +1,7 @@
-"""Which booking a scan belongs to: candidates, with what speaks for and against each."""
+"""Which booking a scan belongs to: candidates, with what speaks for and against each.
+
+A person chooses, over REST or on the page; nothing is linked by what is found here.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pylantir.api.listing import ListParameters, query_of
+from pylantir.api.services import Services
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.query import fold_name
 from pylantir.worklist.status import ItemStatus
-from pylantir.worklist.step import PerformedProcedureStep
+from pylantir.worklist.step import LinkedStep, PerformedProcedureStep
 
 MOST = 12
+_NEAR_DAYS, _MONTH_DAYS = 1, 31
 _NEAR = dt.timedelta(hours=2)
 
 
@@ -49,6 +55,33 @@ class Candidate:
         return 2 * told.count(True) - 3 * told.count(False)
 
 
+def scanner_of(linked: LinkedStep) -> str:
+    """AE title of the scanner that performed a step."""
+    return linked.step.performed_station_ae_title or linked.step.calling_ae_title
+
+
+def bookings_around(services: Services, step: PerformedProcedureStep) -> list[WorklistItem]:
+    """Bookings of the days around a scan, and others of its patient in the month around it."""
+    today, day = services.clock.today(), step.started.date()
+
+    def between(days: int, patient_id: str | None = None) -> list[WorklistItem]:
+        around = dt.timedelta(days=days)
+        asked = ListParameters(
+            status=["any"],
+            date_from=(day - around).isoformat(),
+            date_to=(day + around).isoformat(),
+            patient_id=patient_id,
+        )
+        return services.items.find(query_of(asked, today))
+
+    near = between(_NEAR_DAYS)
+    if not step.patient_id:
+        return near
+    known = {item.item_id for item in near}
+    same = between(_MONTH_DAYS, step.patient_id)
+    return near + [item for item in same if item.item_id not in known]
+
+
 def candidates(
     step: PerformedProcedureStep, scanner: str, items: Iterable[WorklistItem]
 ) -> list[Candidate]:
@@ -59,7 +92,7 @@ def candidates(
     step : PerformedProcedureStep
         The scan.
     scanner : str
-        AE title of its scanner, see :func:`~pylantir.web.board.scanner_of`.
+        AE title of its scanner, see :func:`scanner_of`.
     items : iterable of WorklistItem
         Bookings to choose from.
     """
