@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,14 @@ from pylantir.api.services import Check, Services
 from pylantir.dicom.scu import echo
 from pylantir.errors import NotFound, PeerError, StoreError
 from pylantir.polling import SourcePoller, pollers
+from pylantir.serving import configured_peer, told_peer
 from pylantir.users.account import Principal
 from pylantir.users.signin import Lives, SignIn
 from pylantir.users.store import UserStore, open_users, users_location
 from pylantir.users.tokens import Tokens, signing_key
 from pylantir.web.app import page_over
 from pylantir.worklist.database import database_url
+from pylantir.worklist.instance import is_served, told
 from pylantir.worklist.sources import SourceStore
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ log = logging.getLogger(__name__)
 _TRUSTED_S = 2.0
 """How long an outcome of the checks stands: asking often costs nobody a C-ECHO each time."""
 
+_ECHO_S = 4.0
 _LATE_INTERVALS = 5
 
 
@@ -169,11 +173,18 @@ class RestApi:
         thread.start()
 
     def _checks(self) -> list[Check]:
-        with self._checking:
+        # Whoever asks while others wait for an answer is told the one before: a scanner's door that
+        # does not open must not take every thread of the API.
+        if not self._checking.acquire(blocking=self._checked is None):
+            return self._checked[1] if self._checked is not None else []
+        try:
             now = time.monotonic()
             if self._checked is None or now - self._checked[0] > _TRUSTED_S:
-                self._checked = (now, list(self._check()))
+                found = list(self._check())
+                self._checked = (time.monotonic(), found)
             return self._checked[1]
+        finally:
+            self._checking.release()
 
     def _check(self) -> list[Check]:
         try:
@@ -181,9 +192,23 @@ class RestApi:
             found = [Check("database", True, "answers")]
         except StoreError:
             return [Check("database", False, "cannot be read; the log says why")]
-        if self.scp is not None:
-            found.append(_echo_check(self.scp()))
+        found.append(self._dicom_check())
         return [*found, *self._source_checks()]
+
+    def _dicom_check(self) -> Check:
+        """The DICOM server of this process, or else the one that serves the same worklist."""
+        if self.scp is not None:
+            return _echo_check(self.scp())
+        path = self._worklist.database.path
+        if path is None:
+            return replace(_echo_check(configured_peer(self._config, _ECHO_S)), is_required=False)
+        if not is_served(path):
+            words = "no DICOM server serves this worklist, so scanners get nothing: pylantir start"
+            return Check("dicom", False, words, is_required=False)
+        said = told(path)
+        peer = told_peer(said, self._config, _ECHO_S) or configured_peer(self._config, _ECHO_S)
+        check = _echo_check(peer)
+        return replace(check, detail=f"{check.detail} (process {said.get('pid', '?')})")
 
     def _source_checks(self) -> list[Check]:
         states = {s.name: s for s in SourceStore(self._worklist.database).states()}

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pylantir.config.schema import Config
-    from pylantir.dicom.peer import Peer, PeerTls
     from pylantir.health import Check, Health
 
 _SILENT_S = 15.0
@@ -64,14 +63,15 @@ def run(args: argparse.Namespace) -> int:
 def _look(config: Config, timeout_s: float) -> Health:
     from pylantir.checks import check_dicom
     from pylantir.health import Health
+    from pylantir.serving import configured_peer, told_peer
     from pylantir.worklist.database import database_url, file_of
 
     path = file_of(database_url(config.db_path))
     if path is None:
-        peer = _configured_peer(config, timeout_s)
+        peer = configured_peer(config, timeout_s)
         return Health((check_dicom(peer), _read_database(config)))
     said = _what_it_said(path)
-    peer = _told_peer(said, config, timeout_s) or _configured_peer(config, timeout_s)
+    peer = told_peer(said, config, timeout_s) or configured_peer(config, timeout_s)
     seen = [_check_process(path, said), check_dicom(peer), _read_database(config)]
     return Health(tuple(_worst_of_each(seen, said)))
 
@@ -93,46 +93,6 @@ def _check_process(path: Path, said: dict[str, Any]) -> Check:
     if "at" in said and silent_s > _SILENT_S:
         return Check("process", State.CRITICAL, f"{words} has said nothing for {silent_s:.0f} s")
     return Check("process", State.OK, words)
-
-
-def _told_peer(said: dict[str, Any], config: Config, timeout_s: float) -> Peer | None:
-    """How the server reaches itself: it lets that in, whatever its rules are."""
-    from pylantir.dicom.peer import Peer
-
-    if not said.get("port"):
-        return None
-    return Peer(
-        host=str(said.get("host_address")),
-        port=int(said["port"]),
-        called_ae_title=str(said.get("called")),
-        calling_ae_title=str(said.get("calling")),
-        timeout_s=timeout_s,
-        tls=_own_tls(config) if said.get("tls") else None,
-    )
-
-
-def _own_tls(config: Config) -> PeerTls | None:
-    """What the server presents is what its configuration names."""
-    from pylantir.dicom.peer import PeerTls
-    from pylantir.tls import pinned_context
-
-    settings = config.tls
-    if settings is None:
-        return None
-    return PeerTls(make=lambda: pinned_context(settings.certificate, settings.key))
-
-
-def _configured_peer(config: Config, timeout_s: float) -> Peer:
-    from pylantir.daemon import ANY_ADDRESS
-    from pylantir.dicom.peer import Peer
-
-    return Peer(
-        host=ANY_ADDRESS.get(config.ip, config.ip),
-        port=config.port or 4242,
-        called_ae_title=config.ae_title,
-        calling_ae_title=config.allowed_aet[0] if config.allowed_aet else config.ae_title,
-        timeout_s=timeout_s,
-    )
 
 
 def _read_database(config: Config) -> Check:
