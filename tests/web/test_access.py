@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from fastapi.routing import APIRoute
@@ -14,7 +12,6 @@ from tests.web.conftest import Visit, text_of
 
 from pylantir.users.roles import Role
 from pylantir.web.routes import accounts, board, health, items, live, signin, steps
-from pylantir.web.words import Words, words_of
 
 OPEN = {
     "/",
@@ -159,35 +156,6 @@ def test_looking_again_after_a_change_is_audited_again(api: Api, visit: Visit) -
     visitor.get("/page/?q=trem")
 
     assert asked(api) == 2
-
-
-def test_the_page_speaks_the_language_of_the_site(
-    make_api: MakeApi, visit: Visit, tmp_path: Path
-) -> None:
-    file = tmp_path / "fr.json"
-    file.write_text(json.dumps({"_language": "fr", "Needs you": "À vous", "Sign out": "Sortir"}))
-    site = make_api(page={"words": str(file)})
-
-    page = visit(Role.READ, site).get("/page/")
-
-    assert '<html lang="fr"' in page.text
-    assert "À vous" in page.text
-    assert "Bookings" in page.text, "what is missing stays English"
-
-
-@pytest.mark.parametrize("content", ["no JSON", "[]", '{"Needs you": 7}'])
-def test_a_file_of_words_that_is_none_leaves_the_page_in_english(
-    tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    file = tmp_path / "words.json"
-    file.write_text(content)
-
-    assert words_of(str(file))("Needs you") == "Needs you"
-    assert "page.words" in caplog.text
-
-
-def test_a_slip_in_a_translation_takes_no_page_down() -> None:
-    assert Words({"in %(m)s min": "dans %(minutes)s"})("in %(m)s min", m=5) == "in 5 min"
 
 
 def test_every_word_of_the_templates_can_be_translated() -> None:

@@ -25,6 +25,9 @@ class PageSettings(Model):
     )
     late_minutes: Minutes = Field(15, description="a booking not begun after that long is late")
     usual_minutes: Minutes = Field(60, description="length of a booking that says no end")
+    language: Literal["auto", "en", "de", "fr"] = Field(
+        "auto", description="auto takes the one that the browser prefers"
+    )
     words: str | None = Field(
-        None, description="JSON file with the page's English words and yours; English when absent"
+        None, description="JSON file with English words of the page and your own, for any language"
     )

@@ -18,7 +18,7 @@ from pylantir.web.rendering import Renderer, renderer_of
 from pylantir.web.routes import accounts, board, health, items, live, signin, steps
 from pylantir.web.session import PATH, visitor_of
 from pylantir.web.vitals import Vitals
-from pylantir.web.words import words_of
+from pylantir.web.words import Languages, words_of
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,9 @@ def build_page(services: Services, api: FastAPI) -> FastAPI:
     page.state.services = services
     page.state.pages = api.state.pages
     page.state.streams = api.state.streams
-    page.state.renderer = Renderer(services, words_of(services.config.page.words))
+    settings = services.config.page
+    languages = Languages(settings.language, words_of(settings.words))
+    page.state.renderer = Renderer(services, languages)
     page.state.vitals = Vitals(services)
     page.state.looks = Looks()
     _install_errors(page)

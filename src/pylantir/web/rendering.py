@@ -16,7 +16,7 @@ from pylantir.api.problems import request_id_of
 from pylantir.api.services import Services
 from pylantir.errors import SignInFailed
 from pylantir.web.session import FORM, Visitor, keep_form, keep_session
-from pylantir.web.words import Words
+from pylantir.web.words import Languages
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -51,13 +51,13 @@ class Renderer:
     ----------
     services : Services
         Parts of the house, for the clock and the settings.
-    words : Words
-        What the page says.
+    languages : Languages
+        What the page says, and to whom in which language.
     """
 
-    def __init__(self, services: Services, words: Words) -> None:
+    def __init__(self, services: Services, languages: Languages) -> None:
         self._services = services
-        self.words = words
+        self._languages = languages
         self._environment = Environment(
             loader=PackageLoader("pylantir.web"),
             autoescape=True,
@@ -72,7 +72,6 @@ class Renderer:
             "wall": self.wall,
         }
         self._environment.globals |= {
-            "_": words,
             "static": _static_url,
             "site": services.config.site or "",
             "settings": services.config.page,
@@ -92,18 +91,21 @@ class Renderer:
         theme = request.cookies.get("pylantir_theme", "")
         if theme not in THEMES:  # the room decides for a wall display, not its computer's settings
             theme = "dark" if is_wall else ""
+        words = self._languages.for_browser(request.headers.get("accept-language", ""))
         now = self._services.clock.local_now().replace(tzinfo=None)
         body = self._environment.get_template(template).render(
+            _=words,
             visitor=visitor,
             now=now,
             theme=theme,
             kiosk=is_wall,
-            language=self.words.language,
+            language=words.language,
             path=request.url.path,
             request_id=request_id_of(request),
             **values,
         )
-        response = HTMLResponse(body, status, {"Content-Security-Policy": POLICY})
+        headers = {"Content-Security-Policy": POLICY, "Content-Language": words.language}
+        response = HTMLResponse(body, status, headers)
         if FORM not in request.cookies:
             keep_form(response, self._services, visitor)
         if visitor.token:
