@@ -32,6 +32,7 @@ from pylantir.dicom.implementation import CLASS_UID, version_name
 from pylantir.dicom.mpps_scp import MppsScp
 from pylantir.dicom.scanners import scanner_for
 from pylantir.dicom.sop_classes import SOP_CLASSES, TRANSFER_SYNTAXES
+from pylantir.dicom.stream import C_ECHO_RSP
 from pylantir.dicom.transport.admission import Doorway, Handshake
 from pylantir.dicom.transport.message_limits import MessageLimits
 from pylantir.dicom.transport.messages import refuse
@@ -90,13 +91,13 @@ class ApplicationEntity:
         mpps = MppsScp(steps, config, clock, self._audit)
         self._handlers: list[evt.EventHandlerType] = [
             (evt.EVT_REQUESTED, self._admit),
-            (evt.EVT_DIMSE_RECV, self._worklist.cancellations.note),
             (evt.EVT_C_ECHO, self._handle_echo),
             (evt.EVT_C_FIND, self._worklist.handle_find),
             (evt.EVT_N_CREATE, mpps.handle_create),
             (evt.EVT_N_SET, mpps.handle_set),
             (evt.EVT_N_GET, mpps.handle_get),
         ]
+        self._answered: Callable[[Event, int, int], None] | None = None
         self._ae = self._make_ae()
         self.certificates = Certificates(config.tls) if config.tls else None
         self._plain: AssociationServer | None = None
@@ -180,7 +181,8 @@ class ApplicationEntity:
             if "Status" in command:
                 tell(event, int(command.CommandField), int(command.Status))
 
-        self._worklist.observe(tell)  # whose answers do not take the library's way
+        self._answered = tell  # these two do not take the library's way
+        self._worklist.observe(tell)
         self._handlers.append((evt.EVT_DIMSE_SENT, hear))
 
     def _limits(self) -> Limits:
@@ -214,7 +216,9 @@ class ApplicationEntity:
         calling = event.assoc.requestor.ae_title.strip()
         if calling != self.access.own_ae_title:
             log.info("C-ECHO from %s", calling)
-        return 0x0000
+        if self._answered is not None:
+            self._answered(event, C_ECHO_RSP, answers.SUCCESS)
+        return answers.SUCCESS
 
     def _admit(self, event: Event) -> None:
         """Refuse who may not connect (PS3.8 Table 9-21)."""

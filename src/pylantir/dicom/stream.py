@@ -17,13 +17,16 @@ from pylantir.dicom.transport.messages import write
 if TYPE_CHECKING:
     from pynetdicom.events import Event
 
-C_FIND_RSP = 0x8020
+C_FIND_RSP, C_ECHO_RSP = 0x8020, 0x8030
 _DATA_SET_FOLLOWS, _NO_DATA_SET = 0x0001, 0x0101
 _P_DATA_TF = 0x04
 _DATA, _COMMAND, _LAST = 0x00, 0x01, 0x02
 _PDV_HEADER = 6
 _UNLIMITED = 0x0100_0000
 _PDU = struct.Struct(">BxIIBB")
+_HEADER = struct.Struct("<HHI")
+_LENGTH = struct.Struct("<HHII")
+_VALUES = struct.Struct("<" + "HHIH" * 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,12 @@ class Cut:
     @classmethod
     def of(cls, event: Event) -> Cut:
         """That of the association and context of a request."""
-        limit = event.assoc.requestor.maximum_length or _UNLIMITED
-        return cls(event.context.context_id, limit - _PDV_HEADER)
+        return cls.within(event.context.context_id, event.assoc.requestor.maximum_length)
+
+    @classmethod
+    def within(cls, context_id: int, longest_pdu: int | None) -> Cut:
+        """That of a maximum length of P-DATA-TF PDUs (PS3.8 D.1); 0 is no limit."""
+        return cls(context_id, (longest_pdu or _UNLIMITED) - _PDV_HEADER)
 
     def data(self, identifier: bytes) -> bytes:
         """The PDUs of an encoded data set."""
@@ -104,22 +111,24 @@ class Responses:
     def _command_set(self, status: int, *, with_identifier: bool) -> bytes:
         request: Any = self._event.request
         sop_class = str(request.AffectedSOPClassUID)
-        command = command_set(sop_class, request.MessageID, status, with_identifier=with_identifier)
+        command = command_set(
+            C_FIND_RSP, sop_class, request.MessageID, status, with_data_set=with_identifier
+        )
         return Cut.of(self._event).command(command)
 
 
 def command_set(
-    sop_class_uid: str, message_id: int, status: int, *, with_identifier: bool
+    command_field: int, sop_class_uid: str, message_id: int, status: int, *, with_data_set: bool
 ) -> bytes:
-    """The command set of a C-FIND-RSP (PS3.7 Table 9.3-4)."""
+    """The command set of a C-ECHO-RSP or C-FIND-RSP (PS3.7 Tables 9.3-13 and 9.3-4)."""
     uid = sop_class_uid.encode("ascii")
     uid += b"\0" * (len(uid) & 1)
-    body = struct.pack("<HHI", 0, 0x0002, len(uid)) + uid
-    for element, value in (
-        (0x0100, C_FIND_RSP),
-        (0x0120, message_id),
-        (0x0800, _DATA_SET_FOLLOWS if with_identifier else _NO_DATA_SET),
-        (0x0900, status),
-    ):
-        body += struct.pack("<HHIH", 0, element, 2, value)
-    return struct.pack("<HHII", 0, 0x0000, 4, len(body)) + body
+    data_set = _DATA_SET_FOLLOWS if with_data_set else _NO_DATA_SET
+    values = _VALUES.pack(
+        *(0, 0x0100, 2, command_field),
+        *(0, 0x0120, 2, message_id),
+        *(0, 0x0800, 2, data_set),
+        *(0, 0x0900, 2, status),
+    )
+    sop_class = _HEADER.pack(0, 0x0002, len(uid)) + uid
+    return _LENGTH.pack(0, 0x0000, 4, len(sop_class) + len(values)) + sop_class + values

@@ -19,7 +19,7 @@ from pylantir.dicom.identifiers import FindRequest, read_identifier
 from pylantir.dicom.kept import Alike, KeptAnswers
 from pylantir.dicom.scanners import Scanner, scanner_for
 from pylantir.dicom.stream import C_FIND_RSP, Cut, Responses
-from pylantir.dicom.transport.cancellations import Cancellations
+from pylantir.dicom.transport import cancellations
 from pylantir.errors import InvalidQuery, PylantirError, StoreError
 from pylantir.worklist.journal import QueryJournal
 from pylantir.worklist.query import STATION, SingleValue, WorklistQuery
@@ -73,7 +73,6 @@ class WorklistScp:
         self._audit = audit
         self._config = config
         self._clock = clock
-        self.cancellations = Cancellations()
         self._kept = KeptAnswers(store)
         self._answered: Callable[[Event, int, int], None] | None = None
 
@@ -162,11 +161,7 @@ class WorklistScp:
     ) -> int | None:
         """Send the answer; returns its final status, nothing when the scanner has gone."""
         whole = self._kept.whole(query, alike)
-        if (
-            whole is not None
-            and len(whole) <= _SHORT
-            and not self.cancellations.is_cancelled(event)
-        ):
+        if whole is not None and len(whole) <= _SHORT and not cancellations.is_cancelled(event):
             responses.send(whole, final=answers.SUCCESS)
             return answers.SUCCESS if event.assoc.is_established else None
         found = chain.from_iterable(self._kept.parts(query, alike)) if whole is None else whole
@@ -185,7 +180,7 @@ class WorklistScp:
         while some := list(islice(left, number)):
             many_left = len(some) == number
             waits = responses.sent == _LISTEN_AFTER and many_left
-            if self.cancellations.listen(event, _LISTEN_S if waits else 0.0):
+            if cancellations.listen(event, _LISTEN_S if waits else 0.0):
                 return answers.CANCELLED
             if not event.assoc.is_established:
                 return None

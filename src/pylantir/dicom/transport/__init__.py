@@ -10,6 +10,7 @@ Checked against pynetdicom 3.0.4; ``tests/dicom/transport`` fails when an upgrad
 ``threads``, ``lines``    threads that are used again; queues without locks
 ``upper_layer``           its state machine (PS3.8);  ``peer_socket``  its socket
 ``server``                ties these together
+``dimse``                 its messages;  ``requests``  those that were read before
 ``messages``              what handlers do to their association
 ``cancellations``         which queries were cancelled
 ========================  ==========================================================================

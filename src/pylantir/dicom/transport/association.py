@@ -14,12 +14,14 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.service_class import BasicWorklistManagementServiceClass
 
 from pylantir.dicom.sop_classes import MPPS, MPPS_RETRIEVE, VERIFICATION, WORKLIST_FIND
+from pylantir.dicom.stream import C_ECHO_RSP, Cut, command_set
 from pylantir.dicom.transport import pdus
 from pylantir.dicom.transport.blank import Blank
 from pylantir.dicom.transport.dimse import Messages
 from pylantir.dicom.transport.message_limits import MessageLimits
 from pylantir.dicom.transport.pdus import AssociateRequest
 from pylantir.dicom.transport.peer_socket import PeerSocket
+from pylantir.dicom.transport.requests import KnownRequests
 from pylantir.dicom.transport.upper_layer import UpperLayer
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_SUCCESS = 0x0000
 _UNRECOGNISED_OPERATION = 0x0211
 _MISTYPED_ARGUMENT = 0x0212
 _UNABLE_TO_PROCESS = 0xC000
@@ -60,6 +63,8 @@ class ScannerAssociation(Association):
         Where it came from.
     limits : MessageLimits
         What the peer may send.
+    known : KnownRequests
+        Requests that any peer has sent.
     """
 
     def __init__(
@@ -69,13 +74,14 @@ class ScannerAssociation(Association):
         request: AssociateRequest,
         connection: socket.socket,
         limits: MessageLimits,
+        known: KnownRequests,
     ) -> None:
         blank.copy_to(self, request.address, connection.getsockname())
         self._handlers = handlers
         self._handlers_are_shared = True
         self.acse = ACSE(self)
         self.dul = UpperLayer(self, limits, blank)
-        self.dimse = Messages(self)
+        self.dimse = Messages(self, known)
         self._request = request
         self.slot: Slot | None = None
         self.set_socket(PeerSocket(self, connection, limits.message_s))
@@ -209,8 +215,23 @@ class ScannerAssociation(Association):
             self.dimse.send_msg(answer, context_id)
         elif isinstance(request, C_FIND):
             self._find(request, context)
+        elif isinstance(request, C_ECHO):
+            self._echo(request, context)
         else:
             super()._serve_request(msg, context_id)
+
+    def _echo(self, request: C_ECHO, context: PresentationContext) -> None:
+        """Tell the handler and answer success, the only status there is (PS3.7 9.1.5.1.4)."""
+        evt.trigger(self, evt.EVT_C_ECHO, {"request": request, "context": context.as_tuple})
+        answer = command_set(
+            C_ECHO_RSP,
+            str(request.AffectedSOPClassUID),
+            cast(int, request.MessageID),
+            _SUCCESS,
+            with_data_set=False,
+        )
+        cut = Cut.within(cast(int, context.context_id), self.dimse.maximum_pdu_size)
+        cast(UpperLayer, self.dul).write(cut.command(answer))
 
     def _find(self, request: C_FIND, context: PresentationContext) -> None:
         """Have a query answered: the handler writes its responses, and yields a failure if any.

@@ -16,6 +16,7 @@ _FIXED_BYTES = 68
 _ITEMS = frozenset((0x10, 0x20, 0x50))
 _FIXED = struct.Struct(">HH16s16s32x")
 _HEADER = struct.Struct(">BxI")
+_VALUE = struct.Struct(">IB")
 _ITEM = struct.Struct(">BxH")
 
 VERSION_NOT_SUPPORTED = (1, 2, 2)
@@ -104,6 +105,24 @@ def associate_request(
     if position != len(pdu):
         raise NotARequest("an association request that ends within an item")
     return AssociateRequest(pdu, _title(calling), _title(called), address)
+
+
+def data_values(pdu: bytes) -> list[tuple[int, bytes]] | None:
+    """Presentation contexts and fragments of a P-DATA-TF (9.3.5), nothing when they do not fill it.
+
+    Each fragment begins with its message control header.
+    """
+    values, position = [], HEADER_BYTES
+    while position < len(pdu):
+        if position + _VALUE.size > len(pdu):
+            return None
+        length, context_id = _VALUE.unpack_from(pdu, position)
+        end = position + 4 + length
+        if length < 2 or end > len(pdu):
+            return None
+        values.append((context_id, pdu[position + _VALUE.size : end]))
+        position = end
+    return values
 
 
 def _title(encoded: bytes) -> str:

@@ -21,6 +21,7 @@ from pylantir.dicom.transport.blank import Blank
 from pylantir.dicom.transport.complaints import Complaints
 from pylantir.dicom.transport.message_limits import MessageLimits
 from pylantir.dicom.transport.pdus import AssociateRequest
+from pylantir.dicom.transport.requests import KnownRequests
 from pylantir.dicom.transport.slots import NoSlot, Slots
 from pylantir.dicom.transport.threads import Threads
 
@@ -102,7 +103,7 @@ class AssociationServer:
     ) -> None:
         self._refused = refused
         self._limits, self._handshake = limits, handshake
-        self._blank = Blank(ae)
+        self._blank, self._known = Blank(ae), KnownRequests()
         self._threads = Threads()
         self._handlers = _bound((*handlers, (evt.EVT_ESTABLISHED, self._remember)))
         self._complaints = Complaints()
@@ -174,7 +175,12 @@ class AssociationServer:
             return pdus.reject(*pdus.LOCAL_LIMIT_EXCEEDED)
         try:
             association = ScannerAssociation(
-                self._blank, self._handlers, request, connection, self._limits.messages
+                self._blank,
+                self._handlers,
+                request,
+                connection,
+                self._limits.messages,
+                self._known,
             )
             association.slot = slot
             self._start(association)

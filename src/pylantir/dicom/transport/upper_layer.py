@@ -35,7 +35,8 @@ _PDU_BYTES = {0x05: 4, 0x06: 4, 0x07: 4, 0x03: 4}
 _INVALID = "Evt19"
 _GONE = "Sta1"
 _WAITING_FOR_CLOSE = "Sta13"
-_MAY_SEND = ("Sta6", "Sta8")
+_TRANSFERS = "Sta6"
+_MAY_SEND = (_TRANSFERS, "Sta8")
 """States in which P-DATA goes out (actions DT-1 and AR-7, PS3.8 Table 9-7)."""
 
 _MESSAGES_AHEAD = 8
@@ -209,6 +210,10 @@ class UpperLayer(DULServiceProvider):
                 self._protest("a long message, beside too many others")
                 return
             self._message_bytes += len(pdu)
+            values = pdus.data_values(pdu)
+            if values is not None and self.state_machine.current_state == _TRANSFERS:
+                self._take_values(values)
+                return
         try:
             decoded, event = self._decode_pdu(bytearray(pdu))
         except Exception as error:  # noqa: BLE001 - a door: the library stumbles over what peers send
@@ -218,6 +223,18 @@ class UpperLayer(DULServiceProvider):
         self.event_queue.put(event)
         self._work_off()
         if self.assoc.dimse.message is None:
+            self._message_bytes = 0
+
+    def _take_values(self, values: list[tuple[int, bytes]]) -> None:
+        """Event 10 in state 6 (action DT-2), which is what nearly all PDUs are."""
+        messages: Any = self.assoc.dimse
+        try:
+            for context_id, value in values:
+                messages.receive_value(context_id, value)
+        except Exception as error:  # a door: the library stumbles over what peers send
+            log.debug("cause", exc_info=True)
+            self._protest(f"a message that is none ({type(error).__name__})")
+        if messages.message is None:
             self._message_bytes = 0
 
     def _note_beginning(self, a_message_has_ended: bool) -> None:
