@@ -32,7 +32,7 @@ RANKS = (
     {"sources", "users"},
     {"worklist", "audit"},
     {"config"},
-    {"clock", "logs", "errors", "tls"},
+    {"clock", "heap", "logs", "errors", "tls"},
     {"__init__"},
 )
 """Rooms from the outermost to the innermost: one imports only from those further down."""
@@ -40,7 +40,7 @@ RANKS = (
 NEIGHBOURS = (
     {"cli", "__main__"},
     PARTS,
-    {"clock", "logs", "errors", "tls"},
+    {"clock", "heap", "logs", "errors", "tls"},
 )
 """Single files of one rank that may know each other; rooms of one rank may not."""
 

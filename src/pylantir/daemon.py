@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
 import signal
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -360,17 +358,3 @@ def keep_files_private() -> None:
     """Whatever this process writes is readable by its own account only (POSIX)."""
     if hasattr(os, "umask"):
         os.umask(0o077)
-
-
-_M_ARENA_MAX, _ARENAS = -8, 2
-
-
-def share_the_heap() -> None:
-    """Let all threads allocate from few arenas, where the C library is glibc.
-
-    It gives each thread one of its own, and what a hundred associations have freed stays in them:
-    memory would go on growing under many short associations, though nothing is kept.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # another C library
-            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)

@@ -26,9 +26,10 @@ def run_self_test(args: argparse.Namespace) -> int:
         0 when all six are OK, else 1.
     """
     from pylantir import logs
-    from pylantir.daemon import Daemon, open_worklist
+    from pylantir.daemon import Daemon, keep_files_private, open_worklist
     from pylantir.demo import DemoSource, demo_config
 
+    keep_files_private()
     logs.configure(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="pylantir-", ignore_cleanup_errors=True) as folder:
         flags = {"port": args.port or 0} | ({"ae_title": args.ae_title} if args.ae_title else {})

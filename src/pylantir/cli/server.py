@@ -40,15 +40,36 @@ def configure_start(parser: argparse.ArgumentParser) -> None:
 
 def run_start(args: argparse.Namespace) -> int:
     """Serve until a signal; returns 0 after a clean stop."""
-    from pylantir import logs
-    from pylantir.daemon import Daemon, keep_files_private, open_worklist, share_the_heap
+    from pylantir.heap import made_to_stay, share_the_heap
 
-    keep_files_private()
     share_the_heap()
     if args.self_test:
         from pylantir.cli.selftest import run_self_test
 
         return run_self_test(args)
+    with contextlib.ExitStack() as until_the_end:
+        with made_to_stay():  # from the first import on
+            daemon, words = _started(args, until_the_end)
+        print(words, flush=True)
+        daemon.wait()
+    log.info("stopped")
+    return 0
+
+
+def _started(args: argparse.Namespace, until_the_end: contextlib.ExitStack) -> tuple[Daemon, str]:
+    """A daemon that has answered itself, and what to say about it.
+
+    Parameters
+    ----------
+    args : Namespace
+        Of the command.
+    until_the_end : ExitStack
+        Stops what has been started.
+    """
+    from pylantir import logs
+    from pylantir.daemon import Daemon, keep_files_private, open_worklist
+
+    keep_files_private()
     loaded = load(args)
     config = loaded.config
     logs.configure(
@@ -57,24 +78,20 @@ def run_start(args: argparse.Namespace) -> int:
         max_bytes=config.log.max_bytes,
         backups=config.log.backups,
     )
-    with contextlib.closing(open_worklist(config, to_serve=True)) as worklist:
-        parts = _parts(args, loaded, worklist)
-        api = api_part(args, loaded, worklist, parts) if args.with_api else None
-        daemon = Daemon(worklist, *parts, *([api] if api else []))
-        if api is not None:
-            api.scp = lambda: daemon.own_peer
-        daemon.handle_signals()
-        try:
-            daemon.start()
-            if daemon.ae.access.is_open and not wants_demo(args):
-                log.warning(_OPEN_TO_ALL, loaded.path or "the configuration")
-            log.info("ready: AE title %s, %s port %d", config.ae_title, *daemon.ae.address)
-            print(banner(daemon, loaded, args, *(api_banner(api, args) if api else [])), flush=True)
-            daemon.wait()
-        finally:
-            daemon.stop()
-    log.info("stopped")
-    return 0
+    worklist = open_worklist(config, to_serve=True)
+    until_the_end.callback(worklist.close)
+    parts = _parts(args, loaded, worklist)
+    api = api_part(args, loaded, worklist, parts) if args.with_api else None
+    daemon = Daemon(worklist, *parts, *([api] if api else []))
+    if api is not None:
+        api.scp = lambda: daemon.own_peer
+    daemon.handle_signals()
+    until_the_end.callback(daemon.stop)
+    daemon.start()
+    if daemon.ae.access.is_open and not wants_demo(args):
+        log.warning(_OPEN_TO_ALL, loaded.path or "the configuration")
+    log.info("ready: AE title %s, %s port %d", config.ae_title, *daemon.ae.address)
+    return daemon, banner(daemon, loaded, args, *(api_banner(api, args) if api else []))
 
 
 def _parts(args: argparse.Namespace, loaded: LoadedConfig, worklist: Worklist) -> Sequence[Part]:
