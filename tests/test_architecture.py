@@ -32,7 +32,7 @@ RANKS = (
     {"sources", "users"},
     {"worklist", "audit"},
     {"config"},
-    {"clock", "heap", "logs", "errors", "tls"},
+    {"clock", "heap", "logs", "errors", "stopping", "tls"},
     {"__init__"},
 )
 """Rooms from the outermost to the innermost: one imports only from those further down."""
@@ -40,7 +40,7 @@ RANKS = (
 NEIGHBOURS = (
     {"cli", "__main__"},
     PARTS,
-    {"clock", "heap", "logs", "errors", "tls"},
+    {"clock", "heap", "logs", "errors", "stopping", "tls"},
 )
 """Single files of one rank that may know each other; rooms of one rank may not."""
 

@@ -160,7 +160,7 @@ def test_it_waits_until_it_is_asked_to_stop(make_daemon: MakeDaemon) -> None:
     waiting.join(0.05)
     assert waiting.is_alive()
 
-    daemon.request_stop(15, None)
+    daemon.request_stop()
 
     waiting.join(5)
     assert not waiting.is_alive()

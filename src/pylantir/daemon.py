@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pylantir.audit import events
 from pylantir.audit.opening import open_trail
@@ -25,6 +23,7 @@ from pylantir.health import Check
 from pylantir.pulse import Pulse
 from pylantir.service import ServiceManager
 from pylantir.sources.settings import zone_names
+from pylantir.stopping import StopRequest
 from pylantir.upkeep import backup_folder, damaged_at_start, say_what_is_missing, upkeep
 from pylantir.worklist.backups import BackupFolder
 from pylantir.worklist.database import Database
@@ -41,9 +40,6 @@ if TYPE_CHECKING:
     from pylantir.metrics import MetricsServer
 
 log = logging.getLogger(__name__)
-
-_WAKE_S = 0.5
-"""On Windows a main thread that waits without end never sees Ctrl-C."""
 
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 
@@ -198,7 +194,7 @@ class Daemon:
             *metrics,
         )
         self._started: list[Part] = []
-        self._stopping = threading.Event()
+        self._stop_request = StopRequest()
 
     def _make_metrics(self) -> MetricsServer | None:
         if not self.worklist.config.metrics.enabled:
@@ -322,12 +318,11 @@ class Daemon:
 
     def wait(self) -> None:
         """Block until :meth:`request_stop` or a signal."""
-        while not self._stopping.wait(_WAKE_S):
-            pass
+        self._stop_request.wait()
 
-    def request_stop(self, *_: Any) -> None:
-        """Ask the daemon to stop; may be called from a signal handler."""
-        self._stopping.set()
+    def request_stop(self) -> None:
+        """Ask the daemon to stop."""
+        self._stop_request.ask()
 
     def stop(self) -> None:
         """Stop every part, all at the same time, and close the database.
@@ -335,7 +330,7 @@ class Daemon:
         One part that takes its time, such as a source in the middle of a fetch, or that fails,
         does not hold up the others.
         """
-        self._stopping.set()
+        self._stop_request.ask()
         self._manager.stopping()
         started, self._started = self._started, []
         try:
@@ -349,9 +344,7 @@ class Daemon:
 
     def handle_signals(self) -> None:
         """Let SIGINT, SIGTERM and on Windows Ctrl-Break end the daemon."""
-        for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), self.request_stop)
+        self._stop_request.ask_on_signals()
 
 
 def keep_files_private() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
-import signal
-import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +18,6 @@ if TYPE_CHECKING:
     from pylantir.rest import RestApi
 
 log = logging.getLogger(__name__)
-
-_WAKE_S = 0.5
-"""On Windows a main thread that waits without end never sees Ctrl-C."""
 
 
 def configure_start(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +40,7 @@ def run_start(args: argparse.Namespace) -> int:
     """Serve the REST API until a signal; returns 0 after a clean stop."""
     from pylantir import logs
     from pylantir.daemon import keep_files_private, open_worklist
+    from pylantir.stopping import StopRequest
 
     keep_files_private()
     loaded = load(args)
@@ -55,10 +51,8 @@ def run_start(args: argparse.Namespace) -> int:
         max_bytes=config.log.max_bytes,
         backups=config.log.backups,
     )
-    stopping = threading.Event()
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: stopping.set())
+    stop_request = StopRequest()
+    stop_request.ask_on_signals()
     with contextlib.closing(open_worklist(config)) as worklist:
         api = api_part(args, loaded, worklist, ())
         try:
@@ -66,8 +60,7 @@ def run_start(args: argparse.Namespace) -> int:
             api.start()
             lines = ["Pylantir's REST API is ready", *api_banner(api, args), "Stop with Ctrl-C."]
             print("\n".join(lines), flush=True)
-            while not stopping.wait(_WAKE_S):
-                pass
+            stop_request.wait()
         finally:
             api.stop()
             worklist.audit.stop()

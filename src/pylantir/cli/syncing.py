@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -65,19 +63,17 @@ def _entries(loaded: LoadedConfig, name: str | None) -> list[DataSource]:
 def _keep_syncing(args: argparse.Namespace, loaded: LoadedConfig, worklist: Worklist) -> int:
     from pylantir import logs
     from pylantir.polling import pollers
+    from pylantir.stopping import StopRequest
 
     logs.configure(log_level(args, logging.INFO))
-    stopping = threading.Event()
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: stopping.set())
+    stop_request = StopRequest()
+    stop_request.ask_on_signals()
     running = pollers(
         loaded.config, loaded.environ, worklist.database, worklist.clock, worklist.audit
     )
     for poller in running:
         poller.start()
-    while not stopping.wait(0.5):
-        pass
+    stop_request.wait()
     for poller in running:
         poller.stop()
     return 0

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
-import signal
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 from pylantir.cli import audited, table
@@ -83,27 +81,22 @@ def configure_watch(parser: argparse.ArgumentParser) -> None:
 
 def run_watch(args: argparse.Namespace) -> int:
     """Print queries, performed steps, changes and rounds of sources until a signal."""
+    from pylantir.stopping import StopRequest
     from pylantir.worklist.feed import PAUSE_S, ChangeFeed, Cursor
 
-    stopping = threading.Event()
+    stop_request = StopRequest()
     with open_store(args, create=False) as worklist:
         feed = ChangeFeed(worklist.database, worklist.journal)
         cursor: Cursor = Cursor() if args.once else feed.now()
         if not args.once:
-            _end_on_signals(stopping)
+            stop_request.ask_on_signals()
             print("watching; stop with Ctrl-C", file=sys.stderr)
         while True:
             cursor, found = feed.since(cursor)
             for change in found:
                 print(_line(change, as_json=args.json), flush=True)
-            if args.once or stopping.wait(PAUSE_S):
+            if args.once or stop_request.wait_for(PAUSE_S):
                 return 0
-
-
-def _end_on_signals(stopping: threading.Event) -> None:
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: stopping.set())
 
 
 def _line(change: Change, *, as_json: bool) -> str:
