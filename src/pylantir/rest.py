@@ -23,8 +23,10 @@ from pylantir.errors import NotFound, PeerError, StoreError
 from pylantir.polling import SourcePoller, pollers
 from pylantir.serving import configured_peer, told_peer
 from pylantir.users.account import Principal
+from pylantir.users.failures import FailureStore
 from pylantir.users.signin import Lives, SignIn
 from pylantir.users.store import UserStore, open_users, users_location
+from pylantir.users.throttle import Throttle
 from pylantir.users.tokens import Tokens, signing_key
 from pylantir.web.app import page_over
 from pylantir.worklist.database import database_url
@@ -102,14 +104,16 @@ class RestApi:
         clock = self._worklist.clock
         self._users = open_users(self._config, clock.now)
         try:
-            tokens = Tokens(signing_key(key_path(self._config)), clock.now)
+            key = signing_key(key_path(self._config))
+            tokens = Tokens(key, clock.now)
+            throttle = Throttle(kept=FailureStore(self._users.database, clock.now), key=key)
             api = self._config.api
             lives = Lives(
                 api.access_token_expire_minutes,
                 api.access_token_max_minutes,
                 api.session_max_minutes,
             )
-            sign_in = SignIn(self._users, tokens, lives=lives, now=clock.now)
+            sign_in = SignIn(self._users, tokens, throttle, lives=lives, now=clock.now)
             services = self._services(self._users, sign_in)
             self._server = ApiServer(services, page_over(services))
             self._server.start()

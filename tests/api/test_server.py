@@ -15,6 +15,7 @@ from tests.api.conftest import PASSWORDS, USERNAMES, Api, MakeApi
 
 from pylantir.api import server
 from pylantir.errors import StartError
+from pylantir.rest import RestApi
 from pylantir.users.roles import Role
 
 
@@ -123,6 +124,24 @@ def test_wrong_passwords_wait_with_retry_after(api: Api) -> None:
     assert answers[-1].json()["code"] == "too_many_attempts"
     assert api("POST", "/auth/login", None, json={**body, "username": USERNAMES[Role.WRITE],
                "password": PASSWORDS[Role.WRITE]}).status_code == 200  # fmt: skip
+
+
+def test_a_restart_gives_nobody_another_five_guesses(api: Api) -> None:
+    wrong = {"username": "guest", "password": "a wrong guess of somebody"}
+    answers = [api("POST", "/auth/login", None, json=wrong) for _ in range(9)]
+    assert answers[-1].status_code == 429
+    again = RestApi(api.config, {}, api.worklist)
+    again.start()
+    try:
+        answer = requests.post(f"{again.url}/auth/login", json=wrong, timeout=30)
+        other = {"username": USERNAMES[Role.WRITE], "password": PASSWORDS[Role.WRITE]}
+        others = requests.post(f"{again.url}/auth/login", json=other, timeout=30)
+    finally:
+        again.stop()
+
+    assert (answer.status_code, answer.json()["code"]) == (429, "too_many_attempts")
+    assert int(answer.headers["retry-after"]) >= 1
+    assert others.status_code == 200, "nobody else waits"
 
 
 def test_health_answers_while_passwords_are_checked(api: Api) -> None:

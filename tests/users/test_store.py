@@ -202,6 +202,27 @@ def test_an_admin_who_had_changed_it_is_left_alone(tmp_path: Path, clock: Clock)
         assert users.has_admin()
 
 
+def test_accounts_of_an_earlier_schema_get_what_they_lack_and_keep_the_rest(
+    tmp_path: Path, clock: Clock
+) -> None:
+    path = tmp_path / "users.db"
+    first = opened(path, clock)
+    first.create({"username": "rivera"}, PASSWORD)
+    first.close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DROP TABLE failed_attempts")
+        connection.execute("UPDATE users_schema SET version = 1")
+
+    again = opened(path, clock)
+
+    assert [user.username for user in again.all()] == ["rivera"]
+    with again.database.read() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM failed_attempts").scalar() == 0
+        assert connection.exec_driver_sql("SELECT version FROM users_schema").all() == [(2,)]
+    again.close()
+    assert list(tmp_path.glob("*.bak")) == []
+
+
 def test_another_database_is_left_alone(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "other.db"
     with closing(sqlite3.connect(path)) as database:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import threading
 
 import pytest
+from tests.users.conftest import Clock
 
 from pylantir.errors import TooManyAttempts
-from pylantir.users.throttle import LONGEST_DELAY_S, Throttle, neighbourhood
+from pylantir.users import failures
+from pylantir.users.failures import FailureStore
+from pylantir.users.store import UserStore
+from pylantir.users.throttle import FORGOTTEN_AFTER_S, LONGEST_DELAY_S, Throttle, neighbourhood
 
 HERE, THERE = "192.0.2.1", "198.51.100.7"
 
@@ -164,3 +168,104 @@ def test_an_ipv6_host_is_its_network(address: str, expected: str) -> None:
 def test_the_error_says_when() -> None:
     with pytest.raises(TooManyAttempts, match="try again in 30 s"):
         raise TooManyAttempts(30.2)
+
+
+# --- over a restart ---
+
+
+@pytest.fixture
+def kept(users: UserStore, clock: Clock) -> FailureStore:
+    return FailureStore(users.database, clock)
+
+
+def started(kept: FailureStore, clock: Clock, key: bytes = b"k" * 32) -> Throttle:
+    return Throttle(clock.monotonic, kept, key)
+
+
+def test_a_restart_is_no_way_around(kept: FailureStore, clock: Clock) -> None:
+    throttle = started(kept, clock)
+    for _ in range(5):
+        fail(throttle, "rivera", HERE)
+    clock.move(1)
+    fail(throttle, "rivera", HERE)
+
+    again = started(kept, clock)
+
+    assert wait_of(again, "rivera", HERE) == wait_of(throttle, "rivera", HERE) == 2.0
+    assert wait_of(again, "rivera", THERE) == 0.0
+    clock.move(2)
+    assert wait_of(started(kept, clock), "rivera", HERE) == 0.0
+
+
+def test_success_is_remembered_over_a_restart(kept: FailureStore, clock: Clock) -> None:
+    throttle = started(kept, clock)
+    for _ in range(4):
+        fail(throttle, "rivera", HERE)
+    throttle.begin("rivera", HERE, is_known=False)
+    throttle.succeeded("rivera", HERE, is_known=False)
+
+    again = started(kept, clock)
+
+    for _ in range(5):
+        fail(again, "rivera", HERE)
+
+
+def test_failures_of_long_ago_are_not_kept(
+    kept: FailureStore, users: UserStore, clock: Clock
+) -> None:
+    for _ in range(5):
+        fail(started(kept, clock), "rivera", HERE)
+    clock.move(FORGOTTEN_AFTER_S + 1)
+    again = started(kept, clock)
+
+    with users.database.read() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM failed_attempts").scalar() == 0
+    assert wait_of(again, "rivera", HERE) == 0.0
+
+
+def test_a_clock_that_was_set_back_locks_nobody_out(kept: FailureStore, clock: Clock) -> None:
+    for _ in range(30):
+        clock.move(LONGEST_DELAY_S)
+        fail(started(kept, clock), "rivera", HERE)
+    clock.move(-86_400)
+
+    assert 0 < wait_of(started(kept, clock), "rivera", HERE) <= LONGEST_DELAY_S
+
+
+def test_what_was_typed_as_a_name_is_not_kept(
+    kept: FailureStore, users: UserStore, clock: Clock
+) -> None:
+    """It may be the password, typed into the wrong field."""
+    fail(started(kept, clock), "correct horse battery", HERE)
+
+    with users.database.read() as connection:
+        rows = connection.exec_driver_sql("SELECT * FROM failed_attempts").all()
+    assert len(rows) == 3
+    assert "horse" not in repr(rows)
+    assert HERE not in repr(rows)
+
+
+def test_accounts_that_cannot_be_written_still_make_others_wait(
+    kept: FailureStore, users: UserStore, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    throttle = started(kept, clock)
+    with users.database.write() as connection:
+        connection.exec_driver_sql("DROP TABLE failed_attempts")
+    for _ in range(5):
+        fail(throttle, "rivera", HERE)
+
+    assert wait_of(throttle, "rivera", HERE) == 1.0
+    assert "cannot be kept" in caplog.text
+
+
+def test_a_flood_of_names_leaves_no_more_behind_than_the_last_hour_of_it(
+    kept: FailureStore, users: UserStore, clock: Clock
+) -> None:
+    throttle = started(kept, clock)
+    throttle.begin("long ago", HERE, is_known=True)
+    clock.move(FORGOTTEN_AFTER_S + 1)
+    for number in range(failures._TIDY_EVERY):
+        throttle.succeeded(f"nobody{number}", THERE, is_known=True)
+
+    with users.database.read() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM failed_attempts").scalar() == 0

@@ -45,7 +45,7 @@ def prepare_users(database: Database, *, now: dt.datetime) -> None:
     database.use_wal()
     if present == SCHEMA_VERSION:
         return
-    if present is not None and database.path is not None:
+    if present == 0 and database.path is not None:
         copy = _copy(database.path, now)
         log.info("accounts %s: adopted, copy kept as %s", database.path.name, copy.name)
         _make_private(database.path)
@@ -53,11 +53,13 @@ def prepare_users(database: Database, *, now: dt.datetime) -> None:
         present = _schema_of(connection, database)  # another process may have been faster
         if present == SCHEMA_VERSION:
             return
-        if present is not None:
+        if present == 0:
             _add_columns(connection)
-        metadata.create_all(connection)
+        metadata.create_all(connection)  # later schemas have added tables, and nothing else
+        connection.execute(users_schema.delete())
         connection.execute(users_schema.insert().values(version=SCHEMA_VERSION))
-        _distrust_published_default(connection)
+        if not present:
+            _distrust_published_default(connection)
 
 
 def _schema_of(connection: Connection, database: Database) -> int | None:

@@ -18,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when these tables change."""
 
 metadata = MetaData()
@@ -54,6 +54,16 @@ known_addresses = Table(
     Column("last_used", DateTime, nullable=False),
 )
 """Where an account has signed in from before: not hindered by what others do elsewhere."""
+
+failed_attempts = Table(
+    "failed_attempts",
+    metadata,
+    Column("place", String(64), primary_key=True),  # keyed hash: what was typed may be a password
+    Column("number", Integer, nullable=False),
+    Column("last", DateTime, nullable=False),
+    Index("ix_failed_attempts_last", "last"),
+)
+"""Who has to wait before the next attempt, see :mod:`pylantir.users.throttle`."""
 
 users_schema = Table("users_schema", metadata, Column("version", Integer, nullable=False))
 """One row."""
