@@ -120,7 +120,7 @@ class _LogFile(logging.handlers.RotatingFileHandler):
 def escape_controls(record: logging.LogRecord) -> bool:
     """A logging filter: whatever a peer sent, one event stays one printable line."""
     message = record.getMessage()
-    record.msg = "".join(map(_printable, message))
+    record.msg = message if message.isprintable() else "".join(map(_printable, message))
     record.args = ()
     return True
 

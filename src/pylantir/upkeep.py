@@ -13,7 +13,8 @@ from pylantir.worklist.database import Database
 from pylantir.worklist.keeper import BackupKeeper
 from pylantir.worklist.schema import prepare
 from pylantir.worklist.sqlitefile import set_aside
-from pylantir.worklist.store import ItemStore, renew_versions
+from pylantir.worklist.store import ItemStore
+from pylantir.worklist.versions import renew_versions
 from pylantir.worklist.watch import DatabaseWatch
 
 if TYPE_CHECKING:

@@ -22,8 +22,9 @@ from pylantir.worklist.database import Database
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.query import WorklistQuery
 from pylantir.worklist.steps import StepStore
-from pylantir.worklist.store import ItemStore, next_version
+from pylantir.worklist.store import ItemStore
 from pylantir.worklist.tables import performed_steps, step_links, worklist_items
+from pylantir.worklist.versions import next_version
 
 STEP_SEQUENCE = "ScheduledProcedureStepSequence"
 

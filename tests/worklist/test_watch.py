@@ -21,7 +21,8 @@ from pylantir.worklist.backups import BackupFolder
 from pylantir.worklist.query import WorklistQuery
 from pylantir.worklist.restore import restore
 from pylantir.worklist.schema import prepare
-from pylantir.worklist.store import ItemStore, renew_versions
+from pylantir.worklist.store import ItemStore
+from pylantir.worklist.versions import renew_versions
 from pylantir.worklist.watch import DatabaseWatch
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be deleted")

@@ -178,8 +178,9 @@ class ApplicationEntity:
 
         def hear(event: Event) -> None:
             command = event.message.command_set
-            if "Status" in command:
-                tell(event, int(command.CommandField), int(command.Status))
+            status = getattr(command, "Status", None)
+            if status is not None:
+                tell(event, int(command.CommandField), int(status))
 
         self._answered = tell  # these two do not take the library's way
         self._worklist.observe(tell)

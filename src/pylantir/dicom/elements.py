@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydicom.datadict import dictionary_VR
 
@@ -189,6 +190,7 @@ class _Reader:
 _ITEM_END_BYTES = (b"\xfe\xff\x0d\xe0", b"\xff\xfe\xe0\x0d")
 
 
+@lru_cache(maxsize=4096)
 def _dictionary_vr(tag: int) -> str:
     try:
         return dictionary_VR(tag).split(" or ")[0]

@@ -24,6 +24,9 @@ _table = worklist_items
 _unchecked = or_(_table.c.version.is_(None), _table.c.version < 0)
 _first_unchecked = select(_table.c.id).where(_unchecked).limit(1)
 
+is_any_unchecked = select(_table.c.id).where(_unchecked).exists()
+"""The same question as :func:`any_unchecked`, as a part of another one."""
+
 SCANNER_OWNS = frozenset({ItemStatus.IN_PROGRESS, ItemStatus.COMPLETED, ItemStatus.DISCONTINUED})
 """Statuses that no source and no other program takes back."""
 

@@ -21,7 +21,8 @@ from pylantir.worklist.database import WRITE_TIMEOUT_S, Database
 from pylantir.worklist.instance import is_served
 from pylantir.worklist.schema import prepare
 from pylantir.worklist.sqlitefile import BESIDE, put_in_place, set_aside
-from pylantir.worklist.store import ItemStore, renew_versions
+from pylantir.worklist.store import ItemStore
+from pylantir.worklist.versions import renew_versions
 
 _VERSIONS_MEANWHILE = 1_000_000
 """More than anybody can write while the backup is put in place."""

@@ -24,8 +24,8 @@ from pylantir.worklist.packed import PackedList
 from pylantir.worklist.plain import changed_names, plain_item
 from pylantir.worklist.rows import ADOPTED, COLUMNS, item_of, row_of
 from pylantir.worklist.status import SCHEDULED_STATUSES, ItemStatus
-from pylantir.worklist.store import next_version
 from pylantir.worklist.tables import worklist_items
+from pylantir.worklist.versions import next_version
 
 _table = worklist_items
 

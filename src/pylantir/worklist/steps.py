@@ -14,7 +14,7 @@ from itertools import chain
 from sqlalchemy import Connection, func, select
 
 from pylantir.clock import Now, utc_now
-from pylantir.errors import Conflict, DuplicateStep, NotFound, StepClosed
+from pylantir.errors import Conflict, NotFound, StepClosed
 from pylantir.worklist import step_rows
 from pylantir.worklist.database import Database
 from pylantir.worklist.history import ChangeKind, ItemChange, note_changes
@@ -30,7 +30,7 @@ from pylantir.worklist.step import (
     ScheduledStepReference,
     StepLink,
 )
-from pylantir.worklist.store import ItemStore, next_version
+from pylantir.worklist.store import ItemStore
 from pylantir.worklist.tables import performed_steps, step_links
 
 Change = Callable[[PerformedProcedureStep], PerformedProcedureStep]
@@ -74,13 +74,10 @@ class StepStore:
             The SOP Instance UID is taken.
         """
         with self.database.write() as connection:
-            self._items.check_within(connection)
-            if step_rows.is_taken(connection, step.sop_instance_uid):
-                raise DuplicateStep(f"performed procedure step {step.sop_instance_uid} exists")
-            mark = self._mark(connection)
+            mark = self._begin(connection)
             marked = replace(step, version=mark.version)
-            linked = _linked_by_rule(connection, marked)
             step_rows.add_step(connection, marked, mark.stamp)
+            linked = _linked_by_rule(connection, marked)
             step_rows.add_links(connection, step.sop_instance_uid, linked.links)
             self._follow(connection, linked, mark)
         return linked
@@ -106,14 +103,13 @@ class StepStore:
             The new status is not reachable from the present one.
         """
         with self.database.write() as connection:
-            self._items.check_within(connection)
+            mark = self._begin(connection)
             present = _linked_step(connection, sop_instance_uid)
             if present.step.is_final:
                 raise StepClosed("Performed Procedure Step Object may no longer be updated")
             changed = change(present.step)
             if changed.status not in TRANSITIONS[present.step.status]:
                 raise Conflict(f"{present.step.status} cannot become {changed.status}")
-            mark = self._mark(connection)
             changed = replace(changed, version=mark.version)
             step_rows.change_step(connection, changed, mark.stamp)
             linked = _with_items(connection, LinkedStep(changed, present.links))
@@ -139,7 +135,7 @@ class StepStore:
             step = _linked_step(connection, sop_instance_uid).step
             if violation in step.violations:
                 return
-            mark = self._mark(connection)
+            mark = self._begin(connection)
             violations = (*step.violations, violation)
             noted = replace(step, violations=violations, version=mark.version)
             step_rows.change_step(connection, noted, mark.stamp)
@@ -220,7 +216,7 @@ class StepStore:
             Every reference has an item already, and no position was given.
         """
         with self.database.write() as connection:
-            self._items.check_within(connection)
+            mark = self._begin(connection)
             present = _linked_step(connection, sop_instance_uid)
             item_number(connection, item_id)
             if item_id in present.item_ids:
@@ -235,7 +231,6 @@ class StepStore:
                 )
                 .values(item_id=item_id, rule=BY_HAND)
             )
-            mark = self._mark(connection)
             linked = _with_items(connection, _linked_step(connection, sop_instance_uid))
             self._follow(connection, linked, mark)
             if before is not None and before not in linked.item_ids:
@@ -253,8 +248,9 @@ class StepStore:
             if item is not None and item.data_source in self._report_to:
                 enqueue(connection, linked.step, item, mark.stamp)
 
-    def _mark(self, connection: Connection) -> Mark:
-        return Mark(next_version(connection), self._now().isoformat(timespec="milliseconds"))
+    def _begin(self, connection: Connection) -> Mark:
+        version = self._items.begin_change(connection)
+        return Mark(version, self._now().isoformat(timespec="milliseconds"))
 
 
 _UNSCHEDULED = (ScheduledStepReference(),)

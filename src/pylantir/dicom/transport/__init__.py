@@ -11,6 +11,7 @@ Checked against pynetdicom 3.0.4; ``tests/dicom/transport`` fails when an upgrad
 ``upper_layer``           its state machine (PS3.8);  ``peer_socket``  its socket
 ``server``                ties these together
 ``dimse``                 its messages;  ``requests``  those that were read before
+``commands``              those that begin or change an instance, and their answers
 ``messages``              what handlers do to their association
 ``cancellations``         which queries were cancelled
 ========================  ==========================================================================

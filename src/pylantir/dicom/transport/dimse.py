@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom import evt
@@ -16,6 +17,12 @@ from pynetdicom.dsutils import encode
 from pynetdicom.pdu_primitives import P_DATA
 
 from pylantir.dicom.stream import Cut
+from pylantir.dicom.transport.commands import (
+    InstanceRequest,
+    read_request,
+    success,
+    success_bytes,
+)
 from pylantir.dicom.transport.lines import Line
 from pylantir.dicom.transport.requests import KnownRequest, KnownRequests
 
@@ -39,7 +46,7 @@ class _Collected:
     command: bytearray = field(default_factory=bytearray)
     data_set: BytesIO = field(default_factory=BytesIO)
     has_data_set: bool = False
-    known: KnownRequest | None = None
+    known: KnownRequest | InstanceRequest | None = None
     read: DIMSEMessage | None = None
 
 
@@ -93,7 +100,7 @@ class Messages(DIMSEServiceProvider):
         command = bytes(message.command)
         message.context_id = context_id
         if not self.assoc.get_handlers(evt.EVT_DIMSE_RECV):
-            message.known = self._known.find(command)
+            message.known = read_request(command) or self._known.find(command)
         if message.known is not None:
             message.has_data_set = message.known.has_data_set
             return
@@ -124,7 +131,18 @@ class Messages(DIMSEServiceProvider):
         self.msg_queue.put((context_id, request))
 
     def send_msg(self, primitive: Any, context_id: int) -> None:
-        """Announce a message and send it, command and data set together."""
+        """Announce a message and send it, command and data set together.
+
+        Who hears of it may change it, all but a success.
+        """
+        layer: Any = self.dul
+        cut = Cut.within(context_id, self.maximum_pdu_size)
+        command = success(primitive)
+        if command is not None:
+            announced = SimpleNamespace(command_set=command)
+            evt.trigger(self.assoc, evt.EVT_DIMSE_SENT, {"message": announced})
+            layer.write(cut.command(success_bytes(command)))
+            return
         kinds: dict[Any, Any] = (
             _RQ_TO_MESSAGE if primitive.MessageIDBeingRespondedTo is None else _RSP_TO_MESSAGE
         )
@@ -133,9 +151,7 @@ class Messages(DIMSEServiceProvider):
         message.primitive_to_message(primitive)
         message.context_id = context_id
         evt.trigger(self.assoc, evt.EVT_DIMSE_SENT, {"message": message})
-        cut = Cut.within(context_id, self.maximum_pdu_size)
         data = message.data_set.getvalue() if message.data_set is not None else b""
-        layer: Any = self.dul
         sent = cut.command(command_bytes(message.command_set))
         layer.write(sent + cut.data(data) if data else sent)
 
