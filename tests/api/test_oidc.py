@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -326,3 +328,149 @@ def test_an_issuer_that_calls_itself_otherwise_is_not_believed(
 def test_keys_come_over_tls_only(address: str) -> None:
     with pytest.raises(ValueError, match="https"):
         OidcSettings(issuer=address, audience=AUDIENCE)
+
+
+# --- time, rotation, and an issuer in trouble ---
+
+
+@pytest.mark.parametrize(
+    ("claims", "is_taken"),
+    [
+        ({"exp": -20}, True),
+        ({"exp": -45}, False),
+        ({"nbf": 20}, True),
+        ({"nbf": 45}, False),
+        ({"iat": 20}, True),
+        ({"iat": 45}, False),
+    ],
+)
+def test_clocks_may_differ_by_half_a_minute(
+    trust: Issuer, issuer: LocalIssuer, claims: dict[str, int], is_taken: bool
+) -> None:
+    now = int(time.time())
+    token = issuer.token(**{name: now + seconds for name, seconds in claims.items()})
+
+    if is_taken:
+        assert trust.identify(token).username == "rivera"
+    else:
+        with pytest.raises(SignInFailed, match="not valid"):
+            trust.identify(token)
+
+
+def test_a_key_that_the_issuer_has_withdrawn_is_good_no_longer(
+    trust: Issuer, issuer: LocalIssuer, clock: Clock
+) -> None:
+    issuer.add_key("two")
+    old = issuer.token("two")
+    trust.identify(old)
+    del issuer.keys["two"]
+    assert trust.identify(old).username == "rivera", "as long as the keys are kept"
+    clock.now += oidc.KEPT_S + 1
+
+    with pytest.raises(SignInFailed):
+        trust.identify(old)
+    assert trust.identify(issuer.token()).username == "rivera"
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "none", "ES256", "EdDSA", "PS256", "RS512"])
+@pytest.mark.parametrize("kid", ["one", "two"])
+def test_an_algorithm_that_is_not_the_key_s_is_refused(
+    trust: Issuer, issuer: LocalIssuer, algorithm: str, kid: str
+) -> None:
+    """Whatever the header says of how it is signed; ``two`` is a key of another kind."""
+    issuer.add_key("two", "EC")
+    _, claims, signature = issuer.token(kid).split(".")
+    head = base64.urlsafe_b64encode(json.dumps({"alg": algorithm, "kid": kid}).encode())
+    token = f"{head.decode().rstrip('=')}.{claims}.{signature}"
+
+    with pytest.raises(SignInFailed):
+        trust.identify(token)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"[]",
+        b"5",
+        b'{"keys": 5}',
+        b'{"keys": [5, "x", null, []]}',
+        b'{"keys": [{"kty": "RSA", "kid": "one", "n": "!", "e": 5}]}',
+        b'{"keys": [{"kty": "oct", "kid": "one", "k": "c2VjcmV0"}]}',
+        b"[" * 100_000,
+        b"\xff\xfe",
+    ],
+    ids=range(8),
+)
+def test_a_key_set_that_is_none_lets_nobody_in(
+    issuer: LocalIssuer, clock: Clock, monkeypatch: pytest.MonkeyPatch, document: bytes
+) -> None:
+    monkeypatch.setattr(issuer, "answer", lambda path: (200, document))
+    settings = OidcSettings(issuer=issuer.url, audience=AUDIENCE, jwks_uri=f"{issuer.url}/certs")
+
+    with pytest.raises(SignInFailed):
+        Issuer(settings, clock).identify(issuer.token())
+
+
+def test_who_is_known_goes_on_while_the_issuer_hangs_and_others_wait_a_moment(
+    issuer: LocalIssuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It accepts the connection and says nothing more: no request may wait for its end."""
+    trust = Issuer(OidcSettings(issuer=issuer.url, audience=AUDIENCE), clock)
+    trust.identify(issuer.token())
+    asked, hangs = threading.Event(), threading.Event()
+
+    def hang(path: str) -> tuple[int, bytes]:
+        asked.set()
+        hangs.wait(60)
+        return 503, b""
+
+    monkeypatch.setattr(issuer, "answer", hang)
+    monkeypatch.setattr(oidc, "_TIMEOUT_S", (30.0, 30.0))
+    monkeypatch.setattr(oidc, "_WHOLE_S", 30.0)
+    monkeypatch.setattr(oidc, "_WAIT_S", 0.2)
+    clock.now += oidc.KEPT_S + 1
+    first = threading.Thread(target=trust.identify, args=(issuer.token(),))
+    first.start()
+    assert asked.wait(30)
+
+    assert trust.identify(issuer.token()).username == "rivera"
+    with pytest.raises(SignInFailed):
+        trust.identify(issuer.token("unknown", key=issuer.keys["one"]))
+    assert first.is_alive(), "it still waits for the keys"
+    hangs.set()
+    first.join(30)
+    assert not first.is_alive()
+
+
+def test_an_issuer_that_trickles_is_given_up(
+    issuer: LocalIssuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte comes in time, the end never."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        port = listening.getsockname()[1]
+        given_up = threading.Event()
+
+        def trickle() -> None:
+            opened, _ = listening.accept()
+            with opened, contextlib.suppress(OSError):
+                opened.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+                while not given_up.wait(0.02):
+                    opened.sendall(b" ")
+            given_up.set()
+
+        server = threading.Thread(target=trickle)
+        server.start()
+        monkeypatch.setattr(oidc, "_WHOLE_S", 0.5)
+        settings = OidcSettings(
+            issuer=issuer.url, audience=AUDIENCE, jwks_uri=f"http://127.0.0.1:{port}/certs"
+        )
+        with pytest.raises(SignInFailed, match="cannot be reached"):
+            Issuer(settings, clock).identify(issuer.token())
+        assert given_up.wait(30), "the connection has ended"
+        server.join(30)
+
+
+def test_a_name_that_is_no_text_for_a_log_is_made_one(trust: Issuer, issuer: LocalIssuer) -> None:
+    token = issuer.token(preferred_username="rivera\nINFO all is well")
+
+    assert trust.identify(token).username == "rivera?INFO all is well"

@@ -17,6 +17,7 @@ import jwt
 import requests
 
 from pylantir.errors import NotAllowed, SignInFailed
+from pylantir.sources.deadline import Deadline, WatchedAdapter
 from pylantir.users.account import Principal
 from pylantir.users.roles import Role
 
@@ -35,10 +36,31 @@ USED_AT_MOST_S = 24 * 3600.0
 PAUSE_S = 10.0
 """A key that nobody knows, or an outage, asks the issuer no more often than this."""
 
-_TIMEOUT_S = (3.0, 4.0)
+_TIMEOUT_S = (2.0, 3.0)
+_WHOLE_S = 6.0
+"""A document that trickles in is given up."""
+
+_WAIT_S = 4.0
+_MOST_WAITING = 8
+"""Requests that wait for keys at the same time: an issuer that hangs must not take all threads."""
+
 _MAX_BYTES = 256 * 1024
+_PART_BYTES = 16 * 1024
 _LEEWAY_S = 30
 _DISCOVERY = "/.well-known/openid-configuration"
+_NO_TOKEN = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
+"""What reading something that is no token ends in."""
+
+_UNUSABLE = (
+    requests.RequestException,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    RecursionError,
+)
+"""What an address that is down, or no issuer, ends in."""
+
 _NOT_FOR_ACCESS = ("ID", "Refresh", "Offline")
 
 
@@ -60,13 +82,14 @@ class Issuer:
         self._fetched: float | None = None
         self._tried: float | None = None
         self._fetching = threading.Lock()
+        self._waiting = threading.BoundedSemaphore(_MOST_WAITING)
         self._is_failing = False
 
     def issued(self, token: str) -> bool:
         """Whether a token says that it is the issuer's; nothing is believed yet."""
         try:
             unverified = jwt.decode(token, options={"verify_signature": False})
-        except jwt.PyJWTError:
+        except _NO_TOKEN:
             return False
         return bool(unverified.get("iss") == self._settings.issuer)
 
@@ -81,7 +104,8 @@ class Issuer:
             Valid, but without any of our roles.
         """
         claims = self._claims(token)
-        username = str(claims.get(self._settings.username_claim) or claims["sub"])[:50]
+        shown = str(claims.get(self._settings.username_claim) or claims["sub"])[:50]
+        username = "".join(c if c.isprintable() else "?" for c in shown)
         role = self._role(claims)
         if role is None:
             raise NotAllowed(
@@ -103,7 +127,7 @@ class Issuer:
                 leeway=_LEEWAY_S,
                 options={"require": ["exp", "iat", "iss", "aud", "sub"]},
             )
-        except jwt.PyJWTError as error:
+        except _NO_TOKEN as error:
             raise SignInFailed("this token is not valid") from error
         if claims.get("typ") in _NOT_FOR_ACCESS:
             raise SignInFailed("this is no access token")
@@ -119,28 +143,53 @@ class Issuer:
                      if getattr(names, role) in named), None)  # fmt: skip
 
     def _key(self, kid: str) -> jwt.PyJWK:
-        with self._fetching:
-            now = self._clock()
-            known = kid in self._keys
-            if not known or self._fetched is None or now - self._fetched > KEPT_S:
-                self._fetch(now)
-            if self._fetched is None or now - self._fetched > USED_AT_MOST_S:
-                raise SignInFailed("the issuer cannot be reached, so its tokens cannot be checked")
-            if kid not in self._keys:
-                raise SignInFailed("this token is not valid")
-            return self._keys[kid]
+        known, age_s = self._known(kid)
+        if known is not None and age_s <= KEPT_S:
+            return known
+        self._wait_for_keys(kid)
+        known, age_s = self._known(kid)
+        if age_s > USED_AT_MOST_S:
+            raise SignInFailed("the issuer cannot be reached, so its tokens cannot be checked")
+        if known is None:
+            raise SignInFailed("this token is not valid")
+        return known
 
-    def _fetch(self, now: float) -> None:
-        if self._tried is not None and now - self._tried < PAUSE_S:
+    def _known(self, kid: str) -> tuple[jwt.PyJWK | None, float]:
+        """A key, and how old the keys are in seconds."""
+        keys, fetched = self._keys, self._fetched
+        age_s = float("inf") if fetched is None else self._clock() - fetched
+        return keys.get(kid), age_s
+
+    def _wait_for_keys(self, kid: str) -> None:
+        """Fetch the keys, or wait for whoever does; nobody waits for long."""
+        if self._is_too_early() or not self._waiting.acquire(blocking=False):
             return
-        self._tried = now
+        try:
+            if self._fetching.acquire(timeout=_WAIT_S):
+                try:
+                    if kid not in self._keys or self._known(kid)[1] > KEPT_S:
+                        self._fetch()
+                finally:
+                    self._fetching.release()
+        finally:
+            self._waiting.release()
+
+    def _is_too_early(self) -> bool:
+        return self._tried is not None and self._clock() - self._tried < PAUSE_S
+
+    def _fetch(self) -> None:
+        if self._is_too_early():
+            return
+        now = self._clock()
         try:
             keys = _usable(_json_at(self._jwks_uri()))
-        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+        except _UNUSABLE as error:
             if not self._is_failing:
                 log.warning("OpenID Connect: no keys from the issuer: %s", type(error).__name__)
             self._is_failing = True
             return
+        finally:
+            self._tried = self._clock()  # until now whoever came waited for this very answer
         if self._is_failing:
             log.info("OpenID Connect: the issuer answers again")
         self._keys, self._fetched, self._is_failing = keys, now, False
@@ -157,14 +206,18 @@ class Issuer:
 
 def _json_at(address: str) -> Any:
     """A small JSON document: no redirect, nothing of ours sent along, no more than it should be."""
-    with requests.Session() as session:
+    with Deadline(_WHOLE_S), requests.Session() as session:
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, WatchedAdapter())
         session.auth = lambda request: request  # nor what a .netrc has for that host
         answer = session.get(address, timeout=_TIMEOUT_S, allow_redirects=False, stream=True)
         if answer.status_code != 200:
             raise ValueError(f"status {answer.status_code}")
-        body = answer.raw.read(_MAX_BYTES + 1, decode_content=True)
-        if len(body) > _MAX_BYTES:
-            raise ValueError("too large")
+        body = b""
+        for part in answer.iter_content(_PART_BYTES):
+            body += part
+            if len(body) > _MAX_BYTES:
+                raise ValueError("too large")
         return json.loads(body)
 
 
@@ -172,10 +225,12 @@ def _usable(document: Any) -> dict[str, jwt.PyJWK]:
     """The keys of a key set (RFC 7517) that check signatures and are no secrets."""
     found: dict[str, jwt.PyJWK] = {}
     for each in document["keys"]:
-        if each.get("use", "sig") != "sig" or each.get("kty") not in ("RSA", "EC", "OKP"):
+        if not isinstance(each, Mapping) or each.get("use", "sig") != "sig":
+            continue
+        if each.get("kty") not in ("RSA", "EC", "OKP"):
             continue
         try:
-            found[str(each.get("kid", ""))] = jwt.PyJWK(each)
-        except jwt.PyJWTError:
+            found[str(each.get("kid", ""))] = jwt.PyJWK(dict(each))
+        except (jwt.PyJWTError, ValueError, TypeError):
             continue  # of a kind that this release does not know; the others are good
     return found

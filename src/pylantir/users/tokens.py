@@ -22,6 +22,9 @@ from pylantir.users.account import User
 ALGORITHM = "HS256"
 ISSUER, AUDIENCE = "pylantir", "pylantir-api"
 KEY_BYTES = 32
+_NO_TOKEN = (jwt.PyJWTError, ValueError, TypeError, OverflowError, OSError, RecursionError)
+"""What reading something that is no token ends in."""
+
 _REQUIRED = ["exp", "iat", "nbf", "iss", "aud", "jti", "sub", "uid", "ver", "auth_time"]
 
 
@@ -114,7 +117,7 @@ class Tokens:
                 raise SignInFailed("this token has expired")
             signed_in_at = dt.datetime.fromtimestamp(int(found["auth_time"]), dt.UTC)
             return Claims(str(found["sub"]), int(found["uid"]), int(found["ver"]), signed_in_at)
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, OSError) as error:
+        except _NO_TOKEN as error:
             raise SignInFailed("this token is not valid") from error
 
 
