@@ -137,7 +137,10 @@ def test_associations_share_nothing_that_one_could_change_for_another() -> None:
         one.bind(evt.EVT_PDU_SENT, str)
         other.bind(evt.EVT_PDU_SENT, str)
         other.unbind(evt.EVT_PDU_SENT, str)
-        assert (evt.EVT_PDU_SENT in one._handlers, evt.EVT_PDU_SENT in server._handlers) == (1, 0)
+        assert (evt.EVT_PDU_SENT in one._handlers, evt.EVT_PDU_SENT in server._shared.handlers) == (
+            1,
+            0,
+        )
         for name in ("dul", "dimse", "acse", "requestor", "acceptor"):
             assert changeable(getattr(one, name)) & changeable(getattr(other, name)) == set()
         assert changeable(one) & changeable(other) == set()

@@ -13,16 +13,11 @@ from pydicom.uid import UID
 from pylantir.dicom.sop_classes import MPPS, MPPS_RETRIEVE, WORKLIST_FIND
 
 if TYPE_CHECKING:
-    from pynetdicom.association import Association
-
     from pylantir.config.schema import Config
 
 CALLING_NOT_RECOGNISED = (1, 1, 3)
 CALLED_NOT_RECOGNISED = (1, 1, 7)
 """Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 Table 9-21)."""
-
-_USER_REJECTION = 0x01
-"""Result of a presentation context (PS3.8 Table 9-18)."""
 
 _BY_RIGHT: dict[str, tuple[UID, ...]] = {
     "worklist": (WORKLIST_FIND,),
@@ -165,28 +160,3 @@ def _address(shown: str) -> _Address | None:
 
 def _within(address: _Address | None, network: _Network) -> bool:
     return address is not None and address.version == network.version and address in network
-
-
-def withhold(association: Association, sop_classes: frozenset[UID]) -> None:
-    """Let the association reject presentation contexts of these SOP classes as its user.
-
-    Call before it is negotiated. The library would say "abstract syntax not supported", which is
-    not true and sends people looking in the wrong place.
-    """
-    if not sop_classes:
-        return
-    acceptor, acse = association.acceptor, association.acse
-    acceptor.supported_contexts = [
-        context
-        for context in acceptor.supported_contexts
-        if context.abstract_syntax not in sop_classes
-    ]
-    accept = acse.send_accept
-
-    def send_accept() -> None:
-        for context in association.rejected_contexts:
-            if context.abstract_syntax in sop_classes:
-                context.result = _USER_REJECTION
-        accept()
-
-    acse.send_accept = send_accept  # type: ignore[method-assign]

@@ -24,7 +24,6 @@ from pylantir.dicom.access import (
     CALLING_NOT_RECOGNISED,
     Access,
     Decision,
-    withhold,
 )
 from pylantir.dicom.audited import DicomAudit
 from pylantir.dicom.certificates import Certificates, certificate_names, why_not
@@ -35,7 +34,7 @@ from pylantir.dicom.sop_classes import SOP_CLASSES, TRANSFER_SYNTAXES
 from pylantir.dicom.stream import C_ECHO_RSP
 from pylantir.dicom.transport.admission import Doorway, Handshake
 from pylantir.dicom.transport.message_limits import MessageLimits
-from pylantir.dicom.transport.messages import refuse
+from pylantir.dicom.transport.messages import refuse, withhold
 from pylantir.dicom.transport.server import AssociationServer, Limits, LocalAE
 from pylantir.dicom.transport.slots import Slots
 from pylantir.dicom.worklist_scp import WorklistScp

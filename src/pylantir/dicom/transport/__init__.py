@@ -6,6 +6,7 @@ Checked against pynetdicom 3.0.4; ``tests/dicom/transport`` fails when an upgrad
 ``admission``             accepts, reads one association request, closes; a single thread
 ``slots``                 how many associations who may have
 ``association``           one accepted association, on a thread of its own
+``openings``              association requests that were accepted before
 ``blank``                 what the library's constructors make, made once
 ``threads``, ``lines``    threads that are used again; queues without locks
 ``upper_layer``           its state machine (PS3.8);  ``peer_socket``  its socket

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import socket
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom import evt
-from pynetdicom.acse import ACSE
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_ECHO, C_FIND, N_CREATE, N_GET, N_SET
 from pynetdicom.pdu_primitives import A_ASSOCIATE
@@ -19,6 +19,7 @@ from pylantir.dicom.transport import pdus
 from pylantir.dicom.transport.blank import Blank
 from pylantir.dicom.transport.dimse import Messages
 from pylantir.dicom.transport.message_limits import MessageLimits
+from pylantir.dicom.transport.openings import KnownOpenings, Negotiation
 from pylantir.dicom.transport.pdus import AssociateRequest
 from pylantir.dicom.transport.peer_socket import PeerSocket
 from pylantir.dicom.transport.requests import KnownRequests
@@ -48,43 +49,55 @@ _OPERATIONS: dict[str, tuple[type, ...]] = {
 """What a service class of ours answers; the library aborts or says nothing to all else."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all associations of an AE have in common.
+
+    Parameters
+    ----------
+    blank : Blank
+        What each is before anybody has asked for anything.
+    handlers : dict
+        Handlers by event, as the library keeps them.
+    limits : MessageLimits
+        What a peer may send.
+    openings, requests : KnownOpenings, KnownRequests
+        What any peer has sent before.
+    """
+
+    blank: Blank
+    handlers: dict[Any, Any]
+    limits: MessageLimits
+    openings: KnownOpenings = field(default_factory=KnownOpenings)
+    requests: KnownRequests = field(default_factory=KnownRequests)
+
+
 class ScannerAssociation(Association):
     """An accepted association; :meth:`serve` is its whole life.
 
     Parameters
     ----------
-    blank : Blank
-        What it is before anybody has asked for anything.
-    handlers : dict
-        Handlers by event, as the library keeps them; shared by all associations.
+    shared : Shared
+        What it has in common with others.
     request : AssociateRequest
         What the peer asks for.
     connection : socket
         Where it came from.
-    limits : MessageLimits
-        What the peer may send.
-    known : KnownRequests
-        Requests that any peer has sent.
     """
 
     def __init__(
-        self,
-        blank: Blank,
-        handlers: dict[Any, Any],
-        request: AssociateRequest,
-        connection: socket.socket,
-        limits: MessageLimits,
-        known: KnownRequests,
+        self, shared: Shared, request: AssociateRequest, connection: socket.socket
     ) -> None:
-        blank.copy_to(self, request.address, connection.getsockname())
-        self._handlers = handlers
+        shared.blank.copy_to(self, request.address, connection.getsockname())
+        self._handlers = shared.handlers
         self._handlers_are_shared = True
-        self.acse = ACSE(self)
-        self.dul = UpperLayer(self, limits, blank)
-        self.dimse = Messages(self, known)
+        self._openings = shared.openings
+        self.acse = Negotiation(self)
+        self.dul = UpperLayer(self, shared.limits, shared.blank)
+        self.dimse = Messages(self, shared.requests)
         self._request = request
         self.slot: Slot | None = None
-        self.set_socket(PeerSocket(self, connection, limits.message_s))
+        self.set_socket(PeerSocket(self, connection, shared.limits.message_s))
 
     def bind(self, event: evt.EventType, handler: Any, args: list[Any] | None = None) -> None:
         """Bind a handler, for this association only."""
@@ -140,15 +153,32 @@ class ScannerAssociation(Association):
         vars(self).pop("abort", None)
 
     def _negotiate(self, layer: UpperLayer) -> None:
-        layer.open(self._request.pdu)
-        primitive = layer.receive_pdu()
-        if not isinstance(primitive, A_ASSOCIATE):
-            return
+        opening = self._openings.find(self._request.pdu)
+        if opening is not None:
+            layer.open_again()
+            primitive: Any = opening.primitive
+        else:
+            layer.open(self._request.pdu)
+            primitive = layer.receive_pdu()
+            if not isinstance(primitive, A_ASSOCIATE):
+                return
         self.requestor.primitive = primitive
         self.requestor.ae_title = primitive.calling_ae_title
         evt.trigger(self, evt.EVT_REQUESTED, {})
-        if not (self.is_aborted or self.is_rejected):
+        if self.is_aborted or self.is_rejected:
+            return
+        withheld = cast(Negotiation, self.acse).withheld
+        agreement = opening.agreements.get(withheld) if opening is not None else None
+        if agreement is None:
             self.acse.negotiate_association()
+            if self.is_established:
+                self._openings.keep(self._request.pdu, self, withheld)
+            return
+        agreement.apply(self)
+        layer.accept(agreement.answer)
+        evt.trigger(self, evt.EVT_ACCEPTED, {})
+        self.is_established = not layer.is_over
+        evt.trigger(self, evt.EVT_ESTABLISHED, {})
 
     def _answer(self, layer: UpperLayer) -> None:
         """The next message, the peer's wish to leave, or a wait for either."""

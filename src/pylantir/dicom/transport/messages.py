@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pynetdicom import evt
 
 if TYPE_CHECKING:
+    from pydicom.uid import UID
     from pynetdicom.association import Association
     from pynetdicom.events import Event
 
@@ -24,6 +25,12 @@ def refuse(association: Association, result: int, source: int, diagnostic: int) 
     association.acse.send_reject(result, source, diagnostic)
     evt.trigger(association, evt.EVT_REJECTED, {})
     association.kill()
+
+
+def withhold(association: Association, sop_classes: frozenset[UID]) -> None:
+    """Let presentation contexts of these SOP classes be rejected; before it is negotiated."""
+    negotiation: Any = association.acse
+    negotiation.withheld = sop_classes
 
 
 def name_attributes(association: Association, tags: list[int]) -> None:

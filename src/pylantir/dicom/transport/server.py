@@ -16,12 +16,11 @@ from pynetdicom import AE, evt
 
 from pylantir.dicom.transport import pdus
 from pylantir.dicom.transport.admission import Admission, Doorway, Handshake
-from pylantir.dicom.transport.association import ScannerAssociation
+from pylantir.dicom.transport.association import ScannerAssociation, Shared
 from pylantir.dicom.transport.blank import Blank
 from pylantir.dicom.transport.complaints import Complaints
 from pylantir.dicom.transport.message_limits import MessageLimits
 from pylantir.dicom.transport.pdus import AssociateRequest
-from pylantir.dicom.transport.requests import KnownRequests
 from pylantir.dicom.transport.slots import NoSlot, Slots
 from pylantir.dicom.transport.threads import Threads
 
@@ -103,9 +102,9 @@ class AssociationServer:
     ) -> None:
         self._refused = refused
         self._limits, self._handshake = limits, handshake
-        self._blank, self._known = Blank(ae), KnownRequests()
         self._threads = Threads()
-        self._handlers = _bound((*handlers, (evt.EVT_ESTABLISHED, self._remember)))
+        bound = _bound((*handlers, (evt.EVT_ESTABLISHED, self._remember)))
+        self._shared = Shared(Blank(ae), bound, limits.messages)
         self._complaints = Complaints()
         self._living: set[ScannerAssociation] = set()
         self._nobody_lives = threading.Condition()
@@ -174,14 +173,7 @@ class AssociationServer:
                 self._refused(request.calling, request.called, request.host, str(error))
             return pdus.reject(*pdus.LOCAL_LIMIT_EXCEEDED)
         try:
-            association = ScannerAssociation(
-                self._blank,
-                self._handlers,
-                request,
-                connection,
-                self._limits.messages,
-                self._known,
-            )
+            association = ScannerAssociation(self._shared, request, connection)
             association.slot = slot
             self._start(association)
         except (OSError, RuntimeError) as error:  # the peer has gone; no more threads

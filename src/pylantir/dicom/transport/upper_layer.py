@@ -35,7 +35,7 @@ _PDU_BYTES = {0x05: 4, 0x06: 4, 0x07: 4, 0x03: 4}
 _INVALID = "Evt19"
 _GONE = "Sta1"
 _WAITING_FOR_CLOSE = "Sta13"
-_TRANSFERS = "Sta6"
+_ASKS_THE_USER, _TRANSFERS = "Sta3", "Sta6"
 _MAY_SEND = (_TRANSFERS, "Sta8")
 """States in which P-DATA goes out (actions DT-1 and AR-7, PS3.8 Table 9-7)."""
 
@@ -82,6 +82,23 @@ class UpperLayer(DULServiceProvider):
             self._work_off()
             self._received += request
             self._split()
+
+    def open_again(self) -> None:
+        """Likewise for a request that was read before: the user is asked next (state 3)."""
+        self._owner = threading.get_ident()
+        with self._turn:
+            self.event_queue.get_nowait()  # event 5
+            self.state_machine.current_state = _ASKS_THE_USER
+
+    def accept(self, answer: bytes) -> None:
+        """Send an A-ASSOCIATE-AC that was sent before (event 7, action AE-7)."""
+        connection = self.socket
+        with self._turn:
+            if connection is None or self.state_machine.current_state != _ASKS_THE_USER:
+                return  # another thread has aborted
+            connection.send(answer)
+            self.state_machine.current_state = _TRANSFERS
+            self._work_off()
 
     def send_pdu(self, primitive: _PDUPrimitiveType) -> None:
         """Send at once; what the state does not allow to be sent any more is forgotten."""
