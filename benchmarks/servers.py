@@ -189,7 +189,7 @@ class Running:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
-                env={**os.environ, **server.environment},
+                env={**_as_installed(), **server.environment},
             )
         try:
             self._first_answer(question)
@@ -223,6 +223,11 @@ class Running:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     raise
             time.sleep(_AGAIN_S)
+
+
+def _as_installed() -> dict[str, str]:
+    """This process's environment, in which Python keeps what it has compiled, as pip does."""
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _free_port() -> int:

@@ -20,7 +20,9 @@ SRC = Path(__file__).parent.parent / "src"
 PACKAGE = SRC / "pylantir"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-PARTS = set("daemon demo checks health metrics polling pulse rest service serving upkeep".split())
+PARTS = set(
+    "daemon demo checks health hours metrics polling pulse rest service serving upkeep".split()
+)
 """Single files: what the daemon is made of."""
 
 RANKS = (

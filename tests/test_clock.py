@@ -205,6 +205,15 @@ def test_a_system_that_does_not_know_albertas_new_rule_is_named_with_the_day(
     assert clock.zone_data_version() in said
 
 
+def test_rules_that_are_apart_for_an_hour_only_are_told(tmp_path: Path) -> None:
+    """Summer begins on the same day, but an hour later: before and after that all is the same."""
+    as_zone_file(tmp_path, "Europe/Berlin", "CET-1CEST,M3.5.0/3,M10.5.0/3", 3600, "CET")
+    (said,) = clock.zone_warnings(["Europe/Berlin"], NOW, [str(tmp_path)])
+    assert "-03-2" in said
+    assert "01:00 UTC on" in said
+    assert "60 minutes apart" in said
+
+
 def test_each_zone_is_named_once(tmp_path: Path) -> None:
     as_zone_file(tmp_path, "Asia/Tokyo", "XST-8", 8 * 3600, "XST")
     names = ["Asia/Tokyo", "UTC", "Asia/Tokyo"]

@@ -15,7 +15,7 @@ from pylantir.clock import SiteClock
 from pylantir.dicom.scu import echo
 from pylantir.errors import PeerError, PeerRejected
 from pylantir.health import Check, State
-from pylantir.polling import is_within
+from pylantir.hours import is_within
 from pylantir.worklist.backups import BackupFolder
 from pylantir.worklist.sources import SourceState
 

@@ -85,18 +85,18 @@ def checks_in(record: Mapping[str, Any]) -> list[Check]:
 def resident_bytes() -> int | None:
     """Memory this process holds now, or nothing when that cannot be told.
 
-    With psutil (extra ``monitoring``) everywhere; without it on Linux only.
+    Linux says so itself; elsewhere psutil does (extra ``monitoring``).
     """
+    if sys.platform.startswith("linux"):
+        return _resident_bytes_of_linux()
     try:
         import psutil
     except ImportError:
-        return _resident_bytes_of_linux()
+        return None
     return int(psutil.Process().memory_info().rss)
 
 
-def _resident_bytes_of_linux() -> int | None:
-    if not sys.platform.startswith("linux"):
-        return None
+def _resident_bytes_of_linux() -> int:
     with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 - no file of ours
         pages = int(statm.read().split()[1])
     import resource

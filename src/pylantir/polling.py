@@ -22,6 +22,7 @@ from pylantir.errors import (
     SourceUnavailable,
     StoreError,
 )
+from pylantir.hours import is_within
 from pylantir.sources import make_source, require_known
 from pylantir.sources.base import Source, SourceSettings
 from pylantir.sync import Synchronizer, SyncReport
@@ -30,7 +31,7 @@ from pylantir.worklist.sources import SourceStore
 
 if TYPE_CHECKING:
     from pylantir.audit.trail import AuditTrail
-    from pylantir.config.schema import Config, DataSource, OperationInterval
+    from pylantir.config.schema import Config, DataSource
     from pylantir.worklist.database import Database
 
 log = logging.getLogger(__name__)
@@ -243,43 +244,6 @@ def _pause(interval_s: float, failures: int, error: PylantirError) -> float:
     low = min(interval_s, ceiling)
     asked = error.retry_after_s if isinstance(error, SourceUnavailable) else 0.0
     return max(asked, random.uniform(low, max(low, ceiling)))  # noqa: S311 - jitter, not a secret
-
-
-def is_within(interval: OperationInterval, now: dt.time) -> bool:
-    """Whether a time of day lies in an interval, inclusive to the minute; it may pass midnight."""
-    start = dt.time(*interval.start_time)
-    end = dt.time(*interval.end_time)
-    minute = now.replace(second=0, microsecond=0, tzinfo=None)
-    if start <= end:
-        return start <= minute <= end
-    return minute >= start or minute <= end
-
-
-def next_round(entry: DataSource, last: str, clock: SiteClock) -> str:
-    """When a source that works is asked after its last round.
-
-    Parameters
-    ----------
-    entry : DataSource
-        The configuration entry.
-    last : str
-        Instant of the last round, ISO 8601.
-    clock : SiteClock
-        The clock on the wall, in which the hours of the entry are written.
-
-    Returns
-    -------
-    str
-        An instant in UTC, ISO 8601.
-    """
-    due = dt.datetime.fromisoformat(last) + dt.timedelta(seconds=entry.sync_interval)
-    wall = clock.wall_of(due)
-    hours = entry.operation_interval
-    if not is_within(hours, wall.time()):
-        opens = dt.datetime.combine(wall.date(), dt.time(*hours.start_time))
-        tomorrow = opens if opens > wall else opens + dt.timedelta(days=1)
-        due = clock.localize(tomorrow).astimezone(dt.UTC)
-    return due.isoformat(timespec="milliseconds")
 
 
 def wants_reports(entry: DataSource) -> bool:

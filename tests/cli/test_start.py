@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import STOP_SIGNALS, DaemonProcess, StartDaemon, clean_environment, command
+from tests.conftest import (
+    STOP_SIGNALS,
+    DaemonProcess,
+    StartDaemon,
+    clean_environment,
+    command,
+    start_daemon,
+)
 
 from pylantir.dicom import scu
 from pylantir.errors import PeerError
@@ -394,3 +401,28 @@ def test_a_self_test_that_fails_says_which_step(tmp_path: Path) -> None:
     assert code == 1
     assert out.splitlines()[1].startswith("FAIL  start")
     assert port in out
+
+
+NOT_FOR_THE_FIRST_ANSWER = """
+    alembic argon2 dotenv fastapi jinja2 pandas psutil redcap rich uvicorn sqlalchemy.orm
+    pylantir.api pylantir.audit.syslog pylantir.audit.verification pylantir.cli.selftest
+    pylantir.demo pylantir.dicom.conformance pylantir.metrics pylantir.polling pylantir.sources.base
+    pylantir.sync pylantir.users pylantir.web pylantir.worklist.imports
+""".split()
+"""What takes time to load and only other sites, other commands or the day of an upgrade need."""
+
+
+def test_what_the_first_answer_does_not_need_is_not_loaded_for_it(tmp_path: Path) -> None:
+    """Scanners wait while a server starts again: what is loaded here, they wait for."""
+    config = configuration(tmp_path)
+    tells = {"PYTHONPROFILEIMPORTTIME": "1"}
+    daemon = start_daemon(tmp_path, "--config", config, environ=tells)
+    try:
+        daemon.wait_until_ready()
+        assert found(daemon) == []
+        loaded = set(re.findall(r"^import time: .*\| +(\S+)$", daemon.log, re.MULTILINE))
+    finally:
+        daemon.clean_up()
+
+    assert "pylantir.daemon" in loaded
+    assert sorted(loaded.intersection(NOT_FOR_THE_FIRST_ANSWER)) == []

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pylantir.audit.files import TrailFiles
-from pylantir.audit.syslog import SyslogForwarder
 from pylantir.audit.trail import AuditTrail
 from pylantir.config.load import data_folder
 
@@ -49,5 +48,8 @@ def open_trail(settings: AuditSettings, database: Path | None, site: str = "") -
         max_bytes=settings.max_bytes,
         retention_days=settings.retention_days,
     )
-    forwarder = SyslogForwarder(files, settings.syslog, site) if settings.syslog else None
-    return AuditTrail(files, forwarder=forwarder)
+    if settings.syslog is None:
+        return AuditTrail(files)
+    from pylantir.audit.syslog import SyslogForwarder  # XML and the codes of PS3.15, for few sites
+
+    return AuditTrail(files, forwarder=SyslogForwarder(files, settings.syslog, site))

@@ -15,11 +15,14 @@ import time
 from collections.abc import Iterable
 from itertools import islice
 from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
 
 from pylantir.audit.events import AuditEvent, Kind, Outcome, application, now, trail_alert
 from pylantir.audit.files import TrailFiles
 from pylantir.audit.repeats import Repeats
-from pylantir.audit.syslog import SyslogForwarder
+
+if TYPE_CHECKING:
+    from pylantir.audit.syslog import SyslogForwarder
 
 log = logging.getLogger(__name__)
 

@@ -95,15 +95,15 @@ def _started(args: argparse.Namespace, until_the_end: contextlib.ExitStack) -> t
 
 
 def _parts(args: argparse.Namespace, loaded: LoadedConfig, worklist: Worklist) -> Sequence[Part]:
-    if not wants_demo(args):
-        from pylantir.polling import pollers
+    if wants_demo(args):
+        from pylantir.demo import DemoSource
 
-        return pollers(
-            loaded.config, loaded.environ, worklist.database, worklist.clock, worklist.audit
-        )
-    from pylantir.demo import DemoSource
+        return [DemoSource(worklist)]
+    if not any(entry.enabled for entry in loaded.config.data_sources):
+        return []
+    from pylantir.polling import pollers  # what sources need, a server without them does not
 
-    return [DemoSource(worklist)]
+    return pollers(loaded.config, loaded.environ, worklist.database, worklist.clock, worklist.audit)
 
 
 def banner(daemon: Daemon, loaded: LoadedConfig, args: argparse.Namespace, *more: str) -> str:

@@ -79,7 +79,7 @@ def _states(loaded: LoadedConfig, store: Any, clock: SiteClock) -> list[dict[str
 
 def _next_run(entry: DataSource | None, state: Any, clock: SiteClock) -> str:
     """When a running server asks next; a source that fails is asked after its pause."""
-    from pylantir.polling import next_round
+    from pylantir.hours import next_round
 
     if entry is None or not entry.enabled or state is None or not state.last_attempt:
         return ""

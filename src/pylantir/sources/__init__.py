@@ -66,7 +66,8 @@ def require_known(source_type: str, name: str) -> None:
     ConfigurationError
         An unknown type; names the known ones.
     """
-    if source_type not in known_types():
+    is_ours = source_type in _BUILT_IN or source_type in _registered
+    if not is_ours and source_type not in _entry_points():  # which looks at every package
         raise _unknown(source_type, name)
 
 
