@@ -11,12 +11,24 @@ from tests.audit.trails import lines
 from tests.web.conftest import Visit, text_of
 
 from pylantir.users.roles import Role
-from pylantir.web.routes import accounts, board, health, items, live, signin, steps
+from pylantir.web.routes import (
+    accounts,
+    board,
+    health,
+    issuer,
+    items,
+    live,
+    signin,
+    signout,
+    steps,
+)
 
 OPEN = {
     "/",
     "/sign-in",
     "/sign-out",
+    "/sign-in/issuer",
+    "/sign-in/issuer/done",
     "/password",
     "/setup",
     "/static/{name}",
@@ -33,7 +45,7 @@ ADMINS = {"/accounts", "/accounts/{user_id}", "/accounts/{user_id}/delete"}
 
 
 def routes() -> Iterator[tuple[str, str]]:
-    for module in (board, items, steps, health, accounts, live, signin):
+    for module in (board, items, steps, health, accounts, live, signin, issuer, signout):
         for route in module.router.routes:
             assert isinstance(route, APIRoute)
             yield from ((method, route.path) for method in sorted(route.methods))

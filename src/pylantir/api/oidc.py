@@ -6,6 +6,7 @@ pair are taken, so that nobody signs with what is public. Roles come from one co
 
 from __future__ import annotations
 
+import hmac
 import json
 import logging
 import threading
@@ -103,7 +104,9 @@ class Issuer:
         NotAllowed
             Valid, but without any of our roles.
         """
-        claims = self._claims(token)
+        claims = self._claims(token, self._settings.audience)
+        if claims.get("typ") in _NOT_FOR_ACCESS:
+            raise SignInFailed("this is no access token")
         shown = str(claims.get(self._settings.username_claim) or claims["sub"])[:50]
         username = "".join(c if c.isprintable() else "?" for c in shown)
         role = self._role(claims)
@@ -113,24 +116,61 @@ class Issuer:
             )
         return Principal(username, role, issuer=self._settings.issuer)
 
-    def _claims(self, token: str) -> Mapping[str, Any]:
+    def subject(self, token: str) -> str:
+        """Whom an access token is about, in the issuer's own words.
+
+        Raises
+        ------
+        SignInFailed
+            See :meth:`identify`.
+        """
+        return str(self._claims(token, self._settings.audience)["sub"])
+
+    def check_id_token(self, token: str, client_id: str, nonce: str) -> str:
+        """The subject of an ID token (OpenID Connect Core 3.1.3.7).
+
+        Raises
+        ------
+        SignInFailed
+            Not for this client, not of this sign-in, or not valid.
+        """
+        claims = self._claims(token, client_id)
+        given = claims.get("nonce")
+        if not isinstance(given, str) or not hmac.compare_digest(given.encode(), nonce.encode()):
+            raise SignInFailed("this token belongs to another sign-in")
+        if claims.get("azp", client_id) != client_id or claims.get("typ", "ID") != "ID":
+            raise SignInFailed("this token is for somebody else")
+        return str(claims["sub"])
+
+    def discovered(self) -> Mapping[str, Any]:
+        """What the issuer says of itself (OpenID Connect Discovery 4).
+
+        Raises
+        ------
+        RequestException, ValueError, KeyError, TypeError
+            It cannot be reached, or says something else.
+        """
+        found: Mapping[str, Any] = _json_at(self._settings.issuer.rstrip("/") + _DISCOVERY)
+        if found["issuer"] != self._settings.issuer:
+            raise ValueError("the issuer calls itself by another name")
+        return found
+
+    def _claims(self, token: str, audience: str) -> Mapping[str, Any]:
         try:
             header = jwt.get_unverified_header(token)
             if header.get("alg") not in ALGORITHMS:
                 raise SignInFailed("this token is not signed in a way that is taken here")
-            claims = jwt.decode(
+            claims: Mapping[str, Any] = jwt.decode(
                 token,
                 self._key(str(header.get("kid", ""))),
                 algorithms=ALGORITHMS,
-                audience=self._settings.audience,
+                audience=audience,
                 issuer=self._settings.issuer,
                 leeway=_LEEWAY_S,
                 options={"require": ["exp", "iat", "iss", "aud", "sub"]},
             )
         except _NO_TOKEN as error:
             raise SignInFailed("this token is not valid") from error
-        if claims.get("typ") in _NOT_FOR_ACCESS:
-            raise SignInFailed("this is no access token")
         return claims
 
     def _role(self, claims: Mapping[str, Any]) -> Role | None:
@@ -198,10 +238,7 @@ class Issuer:
         configured: str | None = self._settings.jwks_uri
         if configured:
             return configured
-        found = _json_at(self._settings.issuer.rstrip("/") + _DISCOVERY)
-        if found["issuer"] != self._settings.issuer:
-            raise ValueError("the issuer calls itself by another name")
-        return str(found["jwks_uri"])
+        return str(self.discovered()["jwks_uri"])
 
 
 def _json_at(address: str) -> Any:

@@ -9,6 +9,12 @@ from pydantic import Field, model_validator
 from pylantir.config.values import Flag, Minutes, Model
 
 
+def is_safe_address(address: str) -> bool:
+    """Whether what is sent there cannot be read on the way: TLS, or this machine."""
+    here = ("http://127.0.0.1:", "http://localhost:", "http://[::1]:")
+    return address.startswith(("https://", *here))
+
+
 class RoleNames(Model):
     """What the issuer calls our roles."""
 
@@ -31,11 +37,20 @@ class OidcSettings(Model):
         None, description="where its keys are; found through the issuer when absent"
     )
 
+    client_id: str | None = Field(
+        None, min_length=1, description="the page's name at the issuer; people sign in there"
+    )
+    client_secret_file: str | None = Field(
+        None, description="file with the client's secret, if the issuer wants one"
+    )
+    page_url: str | None = Field(
+        None, description="https://host of the page as browsers know it; their word when absent"
+    )
+
     @model_validator(mode="after")
     def _over_tls(self) -> OidcSettings:
-        for address in (self.issuer, self.jwks_uri or self.issuer):
-            here = address.startswith(("http://127.0.0.1:", "http://localhost:", "http://[::1]:"))
-            if not address.startswith("https://") and not here:
+        for address in (self.issuer, self.jwks_uri or self.issuer, self.page_url or self.issuer):
+            if not is_safe_address(address):
                 raise ValueError("expected addresses that begin with https://")
         return self
 

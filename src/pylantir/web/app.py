@@ -14,15 +14,17 @@ from pylantir.api.problems import DEFECT, log_defect, problem_of, request_id_of
 from pylantir.api.services import Services
 from pylantir.errors import NotAllowed, PylantirError, SignInFailed
 from pylantir.web.day import Looks
+from pylantir.web.guests import Guests
+from pylantir.web.openid import OpenId
 from pylantir.web.rendering import Renderer, renderer_of
-from pylantir.web.routes import accounts, board, health, items, live, signin, steps
+from pylantir.web.routes import accounts, board, health, issuer, items, live, signin, signout, steps
 from pylantir.web.session import PATH, visitor_of
 from pylantir.web.vitals import Vitals
 from pylantir.web.words import Languages, words_of
 
 log = logging.getLogger(__name__)
 
-_ROUTERS = (board, items, steps, health, accounts, live, signin)
+_ROUTERS = (board, items, steps, health, accounts, live, signin, issuer, signout)
 
 
 def page_over(services: Services) -> Callable[[FastAPI], None]:
@@ -49,6 +51,12 @@ def build_page(services: Services, api: FastAPI) -> FastAPI:
     settings = services.config.page
     languages = Languages(settings.language, words_of(settings.words))
     page.state.renderer = Renderer(services, languages)
+    page.state.openid = page.state.guests = None
+    oidc = services.config.api.oidc
+    if oidc is not None and oidc.client_id:
+        page.state.openid = OpenId(oidc)
+        life_s = 60 * services.config.api.session_max_minutes
+        page.state.guests = Guests(page.state.openid, life_s)
     page.state.vitals = Vitals(services)
     page.state.looks = Looks()
     _install_errors(page)

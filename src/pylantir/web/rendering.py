@@ -108,7 +108,7 @@ class Renderer:
         response = HTMLResponse(body, status, headers)
         if FORM not in request.cookies:
             keep_form(response, self._services, visitor)
-        if visitor.token:
+        if visitor.token and visitor.token == visitor.session:
             self._renew(response, visitor)
         return response
 

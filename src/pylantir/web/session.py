@@ -23,9 +23,11 @@ from pylantir.api.services import Services
 from pylantir.errors import NotAllowed, SignInFailed
 from pylantir.users.account import Principal
 from pylantir.users.roles import MAY, Right, Role
+from pylantir.web.guests import PREFIX, Guests
 
 PATH = "/page"
-SESSION, FORM = "pylantir_session", "pylantir_form"
+SESSION, FORM, STARTED = "pylantir_session", "pylantir_form", "pylantir_sign_in"
+_STARTED_PATH, _STARTED_S = f"{PATH}/sign-in", 600
 FORM_FIELD = "form"
 _MAX_FIELDS = 200
 
@@ -43,6 +45,8 @@ class Visitor:
         Their account; nothing before they have signed in.
     token : str
         Their access token; a secret.
+    session : str
+        What their browser keeps of the session; a secret, and the same where it is our token.
     form : str
         What their forms prove themselves with; a secret.
     is_kiosk : bool
@@ -53,6 +57,7 @@ class Visitor:
     token: str
     form: str
     is_kiosk: bool = False
+    session: str = ""
 
     @classmethod
     def new(cls) -> Visitor:
@@ -89,16 +94,33 @@ class Visitor:
 
 def visitor_of(request: Request, services: House) -> Visitor:
     """Who asks, by the cookies of the request."""
-    token = request.cookies.get(SESSION, "")
+    session = request.cookies.get(SESSION, "")
     form = request.cookies.get(FORM, "") or secrets.token_urlsafe(24)
-    if token:
+    if session:
         try:
-            return Visitor(services.identify(token), token, form)
+            principal, token = _identified(request, services, session)
+            return Visitor(principal, token, form, session=session)
         except SignInFailed:
-            token = ""
+            pass  # whoever it was is signed in no longer
     if is_kiosk(request, services):
         return Visitor(KIOSK, "", form, is_kiosk=True)
     return Visitor(None, "", form)
+
+
+def guests_of(request: Request) -> Guests | None:
+    """Sessions of people who signed in at the issuer, where the site has one."""
+    guests = request.app.state.guests
+    assert guests is None or isinstance(guests, Guests)
+    return guests
+
+
+def _identified(request: Request, services: Services, session: str) -> tuple[Principal, str]:
+    if not session.startswith(PREFIX):
+        return services.identify(session), session
+    guests = guests_of(request)
+    if guests is None:
+        raise SignInFailed("sign in first")
+    return guests.identify(session)
 
 
 def is_kiosk(request: Request, services: Services) -> bool:
@@ -193,6 +215,34 @@ def keep_session(response: Response, services: Services, token: str, life_s: int
         secure=_is_secure(services),
         httponly=True,
         samesite="strict",
+    )
+
+
+def keep_started(response: Response, services: Services, kept: str) -> None:
+    """Let the browser keep a sign-in at the issuer that is under way.
+
+    Lax: it has to come along when the issuer sends the browser back.
+    """
+    response.set_cookie(
+        STARTED,
+        kept,
+        max_age=_STARTED_S,
+        path=_STARTED_PATH,
+        secure=_is_secure(services),
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def started_in(request: Request) -> str:
+    """What the browser kept of a sign-in at the issuer."""
+    return request.cookies.get(STARTED, "")
+
+
+def drop_started(response: Response, services: Services) -> None:
+    """Each sign-in ends once."""
+    response.delete_cookie(
+        STARTED, path=_STARTED_PATH, secure=_is_secure(services), httponly=True, samesite="lax"
     )
 
 

@@ -45,7 +45,7 @@ def to_sign_in(request: Request) -> Response:
     return RedirectResponse(f"{PATH}/sign-in{back}", 303)
 
 
-def _way_back(shown: str) -> str:
+def way_back(shown: str) -> str:
     """A page of ours, whatever the address says: nobody is led to another site."""
     is_ours = shown.startswith(f"{PATH}/") and "\\" not in shown and shown.isprintable()
     return shown if is_ours else f"{PATH}/"
@@ -54,13 +54,13 @@ def _way_back(shown: str) -> str:
 @router.get("/sign-in")
 def show(request: Request, services: House, visitor: Anybody) -> Response:
     """Where one signs in."""
-    back = _way_back(request.query_params.get("next", ""))
+    back = way_back(request.query_params.get("next", ""))
     if services.sign_in.setup_code is not None and not services.users.has_admin():
         return renderer_of(request)(request, visitor, "setup.html", problem="", username="admin")
-    return _sign_in(request, visitor, back=back)
+    return show_sign_in(request, visitor, back=back)
 
 
-def _sign_in(
+def show_sign_in(
     request: Request,
     visitor: Visitor,
     status: int = 200,
@@ -70,9 +70,18 @@ def _sign_in(
     problem: str = "",
     username: str = "",
     wait_s: int = 0,
+    refusal: str = "",
 ) -> Response:
+    """The form, with what went wrong, and the way to the site's own issuer."""
     done = request.query_params.get("done", "")
-    values = {"back": back, "problem": problem, "username": username, "wait_s": wait_s}
+    values: dict[str, Any] = {
+        "back": back,
+        "problem": problem,
+        "username": username,
+        "wait_s": wait_s,
+    }
+    client = request.app.state.openid
+    values |= {"refusal": refusal, "issuer": client.name if client is not None else ""}
     return renderer_of(request)(request, visitor, "sign_in.html", status, done_word=done, **values)
 
 
@@ -81,7 +90,7 @@ async def sign_in(
     request: Request, services: House, visitor: Anybody, audit: Audit, form: Form
 ) -> Response:
     """Checks a name and a password; the session begins."""
-    username, back = form.get("username", ""), _way_back(form.get("next", ""))
+    username, back = form.get("username", ""), way_back(form.get("next", ""))
     try:
         body = auth.Login(username=username, password=form.get("password", ""))
         token = await auth.login(services, request, audit, body)
@@ -89,12 +98,12 @@ async def sign_in(
         return _password(request, visitor, 403, username=username, is_forced=True)
     except TooManyAttempts as error:
         wait_s = max(1, round(error.wait_s))
-        answer = _sign_in(request, visitor, 429, back=back, username=username, wait_s=wait_s)
+        answer = show_sign_in(request, visitor, 429, back=back, username=username, wait_s=wait_s)
         answer.headers["Retry-After"] = str(wait_s)
         return answer
     except (SignInFailed, ValidationError):
         problem = "wrong"
-        return _sign_in(request, visitor, 401, back=back, problem=problem, username=username)
+        return show_sign_in(request, visitor, 401, back=back, problem=problem, username=username)
     return _signed_in(services, token, back)
 
 
@@ -103,18 +112,6 @@ def _signed_in(services: Services, token: auth.AccessToken, back: str) -> Respon
     keep_session(answer, services, token.access_token, token.expires_in)
     # What was known before signing in must prove nothing afterwards.
     keep_form(answer, services, Visitor.new())
-    return answer
-
-
-@router.post("/sign-out")
-def sign_out(
-    request: Request, services: House, visitor: Anybody, audit: Audit, form: Form
-) -> Response:
-    """Ends the session, and with it every other one of the account."""
-    if visitor.token:
-        auth.logout(services, visitor.token, audit)
-    answer = RedirectResponse(f"{PATH}/", 303)
-    drop_session(answer, services)
     return answer
 
 
