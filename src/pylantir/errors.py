@@ -21,6 +21,7 @@ exit code in one table beside each door (``dicom/``, ``api/``, ``cli/``)::
     ├── InvalidAccount          values that cannot become an account
     ├── AccessDenied            who asks has not shown that they may
     │   ├── SignInFailed        name, password, code or token is wrong
+    │   │   └── IssuerUnreachable   the site's issuer cannot be asked: try again
     │   ├── PasswordChangeRequired  the password is right, but may not be used any longer
     │   ├── TooManyAttempts     wait before the next attempt
     │   └── NotAllowed          the role has not this right
@@ -148,6 +149,10 @@ class AccessDenied(PylantirError):
 
 class SignInFailed(AccessDenied):
     """Name, password, code or token is wrong; never says which."""
+
+
+class IssuerUnreachable(SignInFailed):
+    """The site's own issuer did not answer; what it said before may still hold."""
 
 
 class PasswordChangeRequired(AccessDenied):

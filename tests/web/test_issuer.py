@@ -18,11 +18,11 @@ from tests.audit.trails import lines
 from tests.web.conftest import Desk, Visit, Visitor, text_of
 from tests.web.test_browser import serious
 
-from pylantir.errors import SignInFailed
+from pylantir.errors import IssuerUnreachable, SignInFailed
 from pylantir.users.account import Principal
 from pylantir.users.roles import Role
 from pylantir.web.guests import Guests
-from pylantir.web.openid import Grant, IssuerUnreachable
+from pylantir.web.openid import Grant
 
 CLIENT, SECRET = "pylantir-page", "s3cret & more"
 

@@ -150,7 +150,7 @@ class Issuer:
         RequestException, ValueError, KeyError, TypeError
             It cannot be reached, or says something else.
         """
-        found: Mapping[str, Any] = _json_at(self._settings.issuer.rstrip("/") + _DISCOVERY)
+        found: Mapping[str, Any] = json_at(self._settings.issuer.rstrip("/") + _DISCOVERY)
         if found["issuer"] != self._settings.issuer:
             raise ValueError("the issuer calls itself by another name")
         return found
@@ -222,7 +222,7 @@ class Issuer:
             return
         now = self._clock()
         try:
-            keys = _usable(_json_at(self._jwks_uri()))
+            keys = _usable(json_at(self._jwks_uri()))
         except _UNUSABLE as error:
             if not self._is_failing:
                 log.warning("OpenID Connect: no keys from the issuer: %s", type(error).__name__)
@@ -241,13 +241,33 @@ class Issuer:
         return str(self.discovered()["jwks_uri"])
 
 
-def _json_at(address: str) -> Any:
-    """A small JSON document: no redirect, nothing of ours sent along, no more than it should be."""
+def json_at(
+    address: str, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+) -> Any:
+    """A small JSON document: no redirect, nothing else of ours sent along, small and in time.
+
+    Raises
+    ------
+    SignInFailed
+        The issuer refuses the form.
+    RequestException, ValueError, RecursionError
+        It cannot be reached, or says something else.
+    """
     with Deadline(_WHOLE_S), requests.Session() as session:
         for scheme in ("http://", "https://"):
             session.mount(scheme, WatchedAdapter())
         session.auth = lambda request: request  # nor what a .netrc has for that host
-        answer = session.get(address, timeout=_TIMEOUT_S, allow_redirects=False, stream=True)
+        answer = session.request(
+            "GET" if form is None else "POST",
+            address,
+            data=form,
+            headers=headers,
+            timeout=_TIMEOUT_S,
+            allow_redirects=False,
+            stream=True,
+        )
+        if form is not None and answer.status_code in (400, 401, 403):
+            raise SignInFailed("the issuer does not accept this sign-in any more")
         if answer.status_code != 200:
             raise ValueError(f"status {answer.status_code}")
         body = b""

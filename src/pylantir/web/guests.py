@@ -13,9 +13,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pylantir.errors import NotAllowed, SignInFailed
+from pylantir.errors import IssuerUnreachable, NotAllowed, SignInFailed
 from pylantir.users.account import Principal
-from pylantir.web.openid import Grant, IssuerUnreachable, OpenId
+from pylantir.web.openid import Grant, OpenId
 
 PREFIX = "guest."
 """How their sessions begin: no token of ours does."""

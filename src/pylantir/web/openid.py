@@ -25,24 +25,20 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import requests
 
-from pylantir.api.oidc import Issuer
+from pylantir.api.oidc import Issuer, json_at
 from pylantir.config.api import OidcSettings, is_safe_address
-from pylantir.errors import SignInFailed, StartError
+from pylantir.errors import IssuerUnreachable, SignInFailed, StartError
 from pylantir.users.account import Principal
 
 log = logging.getLogger(__name__)
 
 _SCOPE = "openid profile"
 _KEPT_S = 600.0
-_TIMEOUT_S = (3.0, 4.0)
-_MAX_BYTES = 128 * 1024
 _AT_A_TIME = 4
+_WAIT_S = 3.0
 _WORD = re.compile(r"[a-z_]{1,40}")
+_UNUSABLE = (requests.RequestException, ValueError, KeyError, TypeError, RecursionError)
 _UNREACHABLE = "the issuer cannot be reached"
-
-
-class IssuerUnreachable(SignInFailed):
-    """The issuer did not answer; what it said before may still hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +229,7 @@ class OpenId:
             try:
                 with self._place():
                     self._known = (now, self.issuer.discovered())
-            except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+            except _UNUSABLE as error:
                 log.warning("OpenID Connect: nothing from the issuer: %s", type(error).__name__)
                 raise IssuerUnreachable(_UNREACHABLE) from error
         address = self._known[1].get(name)
@@ -247,7 +243,7 @@ class OpenId:
             with self._place():
                 found = self._post(address, fields)
             access, life_s = str(found["access_token"]), float(found.get("expires_in", 60))
-        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+        except _UNUSABLE as error:
             log.warning("OpenID Connect: no token from the issuer: %s", type(error).__name__)
             raise IssuerUnreachable(_UNREACHABLE) from error
         refresh, id_token = found.get("refresh_token", ""), found.get("id_token", "")
@@ -260,28 +256,13 @@ class OpenId:
             headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         else:
             fields = {**fields, "client_id": self._client_id}
-        with requests.Session() as session:
-            session.auth = lambda request: request  # nothing that a .netrc has for that host
-            answer = session.post(
-                address,
-                data=fields,
-                headers=headers,
-                timeout=_TIMEOUT_S,
-                allow_redirects=False,
-                stream=True,
-            )
-            if answer.status_code in (400, 401, 403):
-                raise SignInFailed("the issuer does not accept this sign-in any more")
-            body = answer.raw.read(_MAX_BYTES + 1, decode_content=True)
-        if answer.status_code != 200 or len(body) > _MAX_BYTES:
-            raise ValueError(f"status {answer.status_code}, {len(body)} bytes")
-        found: Mapping[str, Any] = json.loads(body)
+        found: Mapping[str, Any] = json_at(address, fields, headers)
         return found
 
     @contextmanager
     def _place(self) -> Iterator[None]:
         """One of few: an issuer that hangs must not take the page down with it."""
-        if not self._places.acquire(timeout=_TIMEOUT_S[0]):
+        if not self._places.acquire(timeout=_WAIT_S):
             raise IssuerUnreachable("too many people sign in at the same time: try again")
         try:
             yield
