@@ -18,7 +18,7 @@ from pynetdicom import _config, evt
 
 from pylantir.audit.trail import AuditTrail
 from pylantir.clock import SiteClock
-from pylantir.dicom import answers
+from pylantir.dicom import answers, scanners
 from pylantir.dicom.access import (
     CALLED_NOT_RECOGNISED,
     CALLING_NOT_RECOGNISED,
@@ -29,7 +29,6 @@ from pylantir.dicom.audited import DicomAudit
 from pylantir.dicom.certificates import Certificates, certificate_names, why_not
 from pylantir.dicom.implementation import CLASS_UID, version_name
 from pylantir.dicom.mpps_scp import MppsScp
-from pylantir.dicom.scanners import scanner_for
 from pylantir.dicom.sop_classes import SOP_CLASSES, TRANSFER_SYNTAXES
 from pylantir.dicom.stream import C_ECHO_RSP
 from pylantir.dicom.transport.admission import Doorway, Handshake
@@ -86,6 +85,7 @@ class ApplicationEntity:
         self._audit = DicomAudit(audit or AuditTrail(None), items)
         self._config = config
         self.access = Access(config)
+        self._scanner = scanners.remembered(config)
         self._worklist = WorklistScp(items, config, clock, self._audit, journal)
         mpps = MppsScp(steps, config, clock, self._audit)
         self._handlers: list[evt.EventHandlerType] = [
@@ -227,7 +227,7 @@ class ApplicationEntity:
         calling = str(request.calling_ae_title).strip()
         called = str(request.called_ae_title).strip()
         decision = self.access.decide(calling, called, event.assoc.requestor.address or "")
-        expected = scanner_for(self._config, calling).called_ae_titles
+        expected = self._scanner(calling).called_ae_titles
         if decision.refusal is None and expected and called not in expected:
             decision = Decision(CALLED_NOT_RECOGNISED, "called AE title not recognised")
         if decision.refusal is None and (words := self._is_impostor(event.assoc, calling)):

@@ -7,7 +7,6 @@ be understood must not become a query for everything.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from pydicom.datadict import keyword_for_tag
 
@@ -41,10 +40,6 @@ _TIMEZONE_OFFSET = 0x0008_0201
 _QUERY_LEVEL = 0x0008_0052
 _TOLERATED = frozenset({_CHARACTER_SET, _TIMEZONE_OFFSET, _QUERY_LEVEL})
 """Describe the keys (K.6-1a) or belong to another model: neither matched nor answered."""
-
-
-_SHORT = 4096
-"""Bytes of an identifier that is remembered; what a console sends has some hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +116,6 @@ def read_identifier(data: bytes, encoding: Encoding) -> FindRequest:
         Not a data set, empty, without any attribute of the model, or with a key whose value has
         no meaning for its VR.
     """
-    return _read_again(data, encoding) if len(data) <= _SHORT else _read(data, encoding)
-
-
-def _read(data: bytes, encoding: Encoding) -> FindRequest:
     try:
         elements = read_elements(data, encoding)
     except MalformedDataSet as error:
@@ -142,10 +133,6 @@ def _read(data: bytes, encoding: Encoding) -> FindRequest:
         unsupported=found.unsupported,
         character_set=found.character_set,
     )
-
-
-_read_again = lru_cache(maxsize=64)(_read)
-"""A scanner asks the same all day."""
 
 
 def _read_level(

@@ -54,6 +54,10 @@ class Alike:
     preferred: Terms
     cut: Cut
 
+    def __hash__(self) -> int:
+        """Without the return keys: there are dozens, and mostly they are the same object."""
+        return hash((len(self.asked), self.encoding, self.station, self.character_set, self.cut))
+
 
 class KeptAnswers:
     """Answers to the requests of a scanner room: a few scanners with two or three kinds each.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from pylantir.dicom import charsets
@@ -112,6 +114,11 @@ def scanner_for(config: Config, calling_ae_title: str) -> Scanner:
         lenient=profile.mpps == "lenient",
         called_ae_titles=profile.called_ae_titles,
     )
+
+
+def remembered(config: Config) -> Callable[[str], Scanner]:
+    """:func:`scanner_for` of one configuration, for AE titles that come again."""
+    return lru_cache(maxsize=256)(partial(scanner_for, config))
 
 
 def _source_days_ahead(config: Config) -> tuple[tuple[str, int], ...]:

@@ -88,7 +88,7 @@ class Responses:
     """
 
     def __init__(self, event: Event, pending: int) -> None:
-        self._event = event
+        self._event, self._cut = event, Cut.of(event)
         self._command = self._command_set(pending, with_identifier=True)
         self.sent = 0
 
@@ -114,7 +114,7 @@ class Responses:
         command = command_set(
             C_FIND_RSP, sop_class, request.MessageID, status, with_data_set=with_identifier
         )
-        return Cut.of(self._event).command(command)
+        return self._cut.command(command)
 
 
 def command_set(

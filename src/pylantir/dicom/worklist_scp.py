@@ -14,15 +14,14 @@ from pylantir.audit.events import Outcome
 from pylantir.clock import SiteClock
 from pylantir.dicom import answers
 from pylantir.dicom.audited import DicomAudit, QueryOutcome
-from pylantir.dicom.elements import Encoding
-from pylantir.dicom.identifiers import FindRequest, read_identifier
 from pylantir.dicom.kept import Alike, KeptAnswers
-from pylantir.dicom.scanners import Scanner, scanner_for
+from pylantir.dicom.plans import SHORT_IDENTIFIER, Plan, make_plan, plan_again
+from pylantir.dicom.scanners import Scanner, remembered
 from pylantir.dicom.stream import C_FIND_RSP, Cut, Responses
 from pylantir.dicom.transport import cancellations
 from pylantir.errors import InvalidQuery, PylantirError, StoreError
 from pylantir.worklist.journal import QueryJournal
-from pylantir.worklist.query import STATION, SingleValue, WorklistQuery
+from pylantir.worklist.query import WorklistQuery
 from pylantir.worklist.store import ItemStore
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ class WorklistScp:
     ) -> None:
         self._journal = journal
         self._audit = audit
-        self._config = config
+        self._scanner = remembered(config)
         self._clock = clock
         self._kept = KeptAnswers(store)
         self._answered: Callable[[Event, int, int], None] | None = None
@@ -86,15 +85,15 @@ class WorklistScp:
         A door: whatever goes wrong becomes a failure status, never half a data set and never a
         traceback with a patient in it.
         """
-        scanner = scanner_for(self._config, event.assoc.requestor.ae_title)
+        scanner = self._scanner(event.assoc.requestor.ae_title.strip())
         with self._audit.query(event, _identifier(event)) as how:
             yield from self._door(event, scanner, how)
 
     def _door(self, event: Event, scanner: Scanner, how: QueryOutcome) -> Iterator[Answer]:
         began = time.perf_counter()
         try:
-            request = read_identifier(_identifier(event), _encoding(event))
-            final = self._answer(event, scanner, request, how)
+            plan = self._plan(event, scanner)
+            final = self._answer(event, plan, how)
         except InvalidQuery as error:
             how.failed(error.for_log, Outcome.MINOR)
             log.warning("C-FIND from %s refused: %s", scanner.ae_title, error.for_log)
@@ -114,17 +113,18 @@ class WorklistScp:
             yield answers.status(answers.UNABLE_TO_PROCESS, "internal error"), None
         else:
             elapsed_ms = (time.perf_counter() - began) * 1000
-            self._tell(event, scanner, request, how, final, elapsed_ms)
+            self._tell(event, scanner, plan, how, final, elapsed_ms)
 
-    def _answer(
-        self, event: Event, scanner: Scanner, request: FindRequest, how: QueryOutcome
-    ) -> int | None:
+    def _plan(self, event: Event, scanner: Scanner) -> Plan:
+        identifier, today = _identifier(event), self._clock.today()
+        make = plan_again if len(identifier) <= SHORT_IDENTIFIER else make_plan
+        return make(identifier, str(event.context.transfer_syntax), Cut.of(event), scanner, today)
+
+    def _answer(self, event: Event, plan: Plan, how: QueryOutcome) -> int | None:
         """Send the answer; returns its final status, nothing when the scanner has gone."""
-        query = scanner.limit(request.query(), self._clock.today())
-        pending = answers.PENDING_UNSUPPORTED if request.unsupported else answers.PENDING
-        responses = Responses(event, pending)
+        responses = Responses(event, plan.pending)
         try:
-            final = self._send(event, responses, query, _alike(event, request, scanner))
+            final = self._send(event, responses, plan.query, plan.alike)
         finally:
             how.found = responses.sent  # what has been shown has been shown, however it ends
         if final is not None:
@@ -136,7 +136,7 @@ class WorklistScp:
         self,
         event: Event,
         scanner: Scanner,
-        request: FindRequest,
+        plan: Plan,
         how: QueryOutcome,
         final: int | None,
         elapsed_ms: float,
@@ -147,14 +147,14 @@ class WorklistScp:
         if final == answers.CANCELLED:
             log.info("C-FIND from %s: cancelled after %d items", scanner.ae_title, how.found)
         elif final is not None:
-            self._keep(event, scanner, request, how.found)
+            self._keep(event, scanner, plan, how.found)
             log.info("C-FIND from %s: %d items in %.1f ms", scanner.ae_title, how.found, elapsed_ms)
 
-    def _keep(self, event: Event, scanner: Scanner, request: FindRequest, sent: int) -> None:
+    def _keep(self, event: Event, scanner: Scanner, plan: Plan, sent: int) -> None:
         if self._journal is not None:
             address = event.assoc.requestor.address or ""
             now = self._clock.now()
-            self._journal.note(now, scanner.ae_title, address, request.query(), sent)
+            self._journal.note(now, scanner.ae_title, address, plan.asked, sent)
 
     def _send(
         self, event: Event, responses: Responses, query: WorklistQuery, alike: Alike
@@ -198,29 +198,3 @@ def _identifier(event: Event) -> bytes:
     request: Any = event.request
     encoded = request.Identifier
     return b"" if encoded is None else bytes(encoded.getvalue())
-
-
-def _encoding(event: Event) -> Encoding:
-    return Encoding(
-        implicit_vr=event.context.transfer_syntax.is_implicit_VR,
-        little_endian=event.context.transfer_syntax.is_little_endian,
-    )
-
-
-def _alike(event: Event, request: FindRequest, scanner: Scanner) -> Alike:
-    return Alike(
-        asked=request.asked,
-        encoding=_encoding(event),
-        station=_station(request, scanner),
-        character_set=request.character_set,
-        preferred=scanner.character_set,
-        cut=Cut.of(event),
-    )
-
-
-def _station(request: FindRequest, scanner: Scanner) -> str:
-    """The AE title that stands for "whichever scanner asks": the one it asked for, else its own."""
-    for key in request.keys:
-        if key.attribute is STATION and isinstance(key.match, SingleValue):
-            return str(key.match.value)
-    return scanner.ae_title

@@ -6,6 +6,7 @@ queue, and a commit here is none of the worklist. Not the audit trail, which kee
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import logging
@@ -115,6 +116,7 @@ class QueryJournal:
         self._database: Database | None = None
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
         self._opening = threading.Lock()
         self._is_failing = False
 
@@ -127,6 +129,7 @@ class QueryJournal:
 
     def start(self) -> None:
         """Write what is handed over, in a thread of its own."""
+        self._stopping.clear()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -135,6 +138,7 @@ class QueryJournal:
         thread, self._thread = self._thread, None
         if thread is not None:
             self._queue.put(None)
+            self._stopping.set()
             thread.join(_STOP_S)
 
     def close(self) -> None:
@@ -186,11 +190,10 @@ class QueryJournal:
     def _gather(self) -> list[_Waiting | None]:
         """Wait for a query, and a moment longer for those that come right after it."""
         waiting = [self._queue.get()]
-        while None not in waiting and len(waiting) < CAPACITY:
-            try:
-                waiting.append(self._queue.get(timeout=_GATHER_S))
-            except Empty:
-                break
+        self._stopping.wait(_GATHER_S)
+        with contextlib.suppress(Empty):
+            while len(waiting) < CAPACITY:
+                waiting.append(self._queue.get_nowait())
         return waiting
 
     def _try_to_write(self, waiting: Sequence[_Waiting]) -> None:

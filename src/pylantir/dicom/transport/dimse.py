@@ -100,7 +100,7 @@ class Messages(DIMSEServiceProvider):
         command = bytes(message.command)
         message.context_id = context_id
         if not self.assoc.get_handlers(evt.EVT_DIMSE_RECV):
-            message.known = read_request(command) or self._known.find(command)
+            message.known = self._known.find(command) or read_request(command)
         if message.known is not None:
             message.has_data_set = message.known.has_data_set
             return
