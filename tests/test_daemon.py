@@ -95,17 +95,24 @@ def test_a_part_that_cannot_start_ends_those_that_have(make_daemon: MakeDaemon) 
     assert notes == ["first started", "first stopped"]
 
 
-def test_it_is_not_ready_when_it_does_not_answer_its_own_echo(make_daemon: MakeDaemon) -> None:
+def test_no_source_is_asked_before_the_server_has_answered_its_own_echo(
+    make_daemon: MakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What sources load and fetch must not be time that the first scanner waits."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
+    notes: list[str] = []
+    daemon = make_daemon(Recorder("source", notes), port=port)
+    listen = daemon.ae.start
 
-    class Saboteur(Recorder):
-        def start(self) -> None:
-            daemon.ae.stop()
+    def listen_for_a_moment() -> None:
+        listen()
+        daemon.ae.stop()
 
-    daemon = make_daemon(Saboteur("saboteur", []), port=port)
+    monkeypatch.setattr(daemon.ae, "start", listen_for_a_moment)
     with pytest.raises(StartError, match="does not answer its own C-ECHO"):
         daemon.start()
+    assert notes == []
 
 
 def test_parts_stop_at_the_same_time(make_daemon: MakeDaemon) -> None:

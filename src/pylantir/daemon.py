@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -185,14 +186,8 @@ class Daemon:
         )
         self.metrics = self._make_metrics()
         metrics = (self.metrics,) if self.metrics is not None else ()
-        self._parts: tuple[Part, ...] = (
-            worklist.journal,
-            self.ae,
-            *care,
-            *parts,
-            self.pulse,
-            *metrics,
-        )
+        self._server: tuple[Part, ...] = (worklist.journal, self.ae)
+        self._others: tuple[Part, ...] = (*care, *parts, self.pulse, *metrics)
         self._started: list[Part] = []
         self._stop_request = StopRequest()
 
@@ -243,16 +238,21 @@ class Daemon:
         try:
             self._begin_trail()
             self._ask_once()
-            for part in self._parts:
-                part.start()
-                self._started.append(part)
+            self._start(self._server)
             self._prove()
+            # Not sooner: what sources load and fetch would be time that the first scanner waits.
+            self._start(self._others)
             self._compare_zones()
             self.pulse.say()
             self._manager.ready()
         except BaseException:
             self.stop()
             raise
+
+    def _start(self, parts: Sequence[Part]) -> None:
+        for part in parts:
+            part.start()
+            self._started.append(part)
 
     def _begin_trail(self) -> None:
         audit, title = self.worklist.audit, self.worklist.config.ae_title
