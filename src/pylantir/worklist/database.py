@@ -113,7 +113,6 @@ class Database:
         pool = {"poolclass": QueuePool, "pool_size": 8, "max_overflow": 24, "pool_use_lifo": True}
         engine = create_engine(self.url, echo=echo, **pool, **how)
         event.listen(engine, "connect", _configure_sqlite)
-        event.listen(engine, "begin", self._begin_sqlite)
         return engine
 
     @contextlib.contextmanager
@@ -128,8 +127,11 @@ class Database:
         with self._named_errors(writing=False):
             if self.file is not None:
                 self.file.require()
-            with self._engine.connect() as connection, connection.begin():
-                yield connection
+            with self._engine.connect() as connection:
+                if self.is_sqlite:
+                    _driver(connection).execute("BEGIN")
+                with connection.begin():
+                    yield connection
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
@@ -145,7 +147,8 @@ class Database:
             if self.file is not None:
                 self.file.require_sound()
             with self._engine.connect() as connection:
-                connection = connection.execution_options(pylantir_write_until=until)
+                if self.is_sqlite:
+                    self._take_lock(_driver(connection), until)
                 with connection.begin():
                     yield connection
             if self.file is not None:
@@ -164,13 +167,8 @@ class Database:
         finally:
             self._write_lock.release()
 
-    def _begin_sqlite(self, connection: Connection) -> None:
-        until = connection.get_execution_options().get("pylantir_write_until")
-        if until is None:
-            connection.exec_driver_sql("BEGIN")
-            return
-        driver = connection.connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)
+    def _take_lock(self, driver: sqlite3.Connection, until: float) -> None:
+        """``BEGIN IMMEDIATE``, as soon as no other process writes."""
         try:
             while not self._begin_write(driver, until):
                 pass
@@ -342,8 +340,16 @@ def file_of(url: URL) -> Path | None:
     return Path(url.database)
 
 
+def _driver(connection: Connection) -> sqlite3.Connection:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
+
+
 def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
-    connection.isolation_level = None  # SQLAlchemy's begin event says BEGIN, not the driver
+    # We say BEGIN, not the driver. Nor an event of the engine: with one, SQLAlchemy looks for
+    # listeners several times for each statement.
+    connection.isolation_level = None
     try:
         for pragma in _PRAGMAS:
             connection.execute(pragma)
