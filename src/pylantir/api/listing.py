@@ -101,11 +101,12 @@ class TextKey(Key):
 
     def accepts(self, item: WorklistItem) -> bool:
         """Whether one of the texts holds what is looked for."""
-        return any(self.match.accepts(text) for text in _searched(item) if text)
+        return self.match.accepts(searched_text(item))
 
 
-def _searched(item: WorklistItem) -> tuple[str, ...]:
-    return (
+def searched_text(item: WorklistItem) -> str:
+    """Every text of an item that people look for, folded: a word has no line break."""
+    texts = (
         item.patient_name,
         item.patient_name.replace("^", " "),
         item.patient_id,
@@ -116,6 +117,7 @@ def _searched(item: WorklistItem) -> tuple[str, ...]:
         item.study_instance_uid,
         item.source_record_id,
     )
+    return folded("\n".join(filter(None, texts)))
 
 
 def folded(text: str) -> str:
@@ -155,9 +157,25 @@ def query_of(asked: ListParameters, today: dt.date) -> WorklistQuery:
     return WorklistQuery(keys=tuple(keys), only_sources=tuple(asked.source))
 
 
-def in_order(found: Sequence[WorklistItem], sort: str) -> list[WorklistItem]:
-    """The items in the order that was asked for; those that are equal by their start."""
+def in_order(
+    found: Sequence[WorklistItem],
+    sort: str,
+    folded_name: Callable[[WorklistItem], str] | None = None,
+) -> list[WorklistItem]:
+    """The items in the order that was asked for; those that are equal by their start.
+
+    Parameters
+    ----------
+    found : sequence of WorklistItem
+        By their start.
+    sort : str
+        See :data:`_SORTS`; with ``-`` in front the other way round.
+    folded_name : callable, optional
+        Knows the folded patient name of an item already.
+    """
     key, is_reversed = _order(sort)
+    if folded_name is not None and sort.removeprefix("-") == "patient_name":
+        key = folded_name
     if sort == "scheduled_start":
         return list(found)
     return sorted(found, key=key, reverse=is_reversed)

@@ -103,7 +103,7 @@ class ItemStore:
 
     def parts(self, query: WorklistQuery) -> Iterator[list[WorklistItem]]:
         """The same in parts, the first one soon; between two of them no transaction is open."""
-        unchecked = self._try_foreign_rows()
+        unchecked = self.try_foreign_rows()
         skipped, left = query.offset, query.limit
         for found in self._finder.parts(query):
             items = found[skipped:]
@@ -119,7 +119,7 @@ class ItemStore:
             if left <= 0:
                 return
 
-    def _try_foreign_rows(self) -> DatabaseUnavailable | None:
+    def try_foreign_rows(self) -> DatabaseUnavailable | None:
         """Check rows of other programs; says why, when nothing can be written."""
         revision = self.database.revision()
         if revision is not None and revision == self._checked:
