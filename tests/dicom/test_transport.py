@@ -23,12 +23,12 @@ from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import N_CREATE_RSP
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.fsm import TRANSITION_TABLE, StateMachine
-from pynetdicom.pdu import A_ABORT_RQ
 from pynetdicom.timer import Timer
 from pynetdicom.transport import AddressInformation, AssociationSocket
 from tests.dicom.modality import MPPS, VERIFICATION, WORKLIST, Aborted, HungUp, Modality, Refused
 from tests.dicom.performing import begun, new_uid
 from tests.dicom.serving import Server, query
+from tests.standins.delivery import reset
 
 from pylantir.dicom.transport import cancellations, messages
 from pylantir.dicom.transport.association import ScannerAssociation
@@ -261,6 +261,33 @@ def wait_until(holds: Callable[[], bool]) -> bool:
     return False
 
 
+@pytest.mark.parametrize("heard_before", [False, True])
+def test_a_peer_that_resets_the_connection_while_it_is_accepted_leaves_nothing_behind(
+    heard_before: bool,
+) -> None:
+    """Else its thread would wait for a connection that is not there, over and over."""
+    served: list[Association] = []
+    is_asked, is_gone = threading.Event(), threading.Event()
+
+    def wait_for_the_reset(event: evt.Event) -> None:
+        served.append(event.assoc)
+        if len(served) > heard_before:
+            is_asked.set()
+            assert is_gone.wait(10)
+
+    with listening((evt.EVT_REQUESTED, wait_for_the_reset)) as server:
+        if heard_before:
+            with scanner_of(server):
+                pass
+        with socket.create_connection(server.server_address, 10) as peer:
+            peer.sendall(scanner_of(server)._associate_rq())
+            assert is_asked.wait(10)
+            reset(peer)
+        is_gone.set()
+        assert wait_until(lambda: server.active_associations == [])
+        assert not served[-1].is_established
+
+
 # --- Rejection and abort ---
 
 
@@ -280,19 +307,11 @@ def test_a_refusal_is_sent_and_ends_the_association() -> None:
 
 
 def test_an_abort_of_another_thread_reaches_the_peer() -> None:
-    sent = threading.Event()
-
-    def notice(event: evt.Event) -> None:
-        if isinstance(event.pdu, A_ABORT_RQ):
-            sent.set()
-
     with listening() as server:
         scanner = scanner_of(server)
         scanner.open()
         (association,) = server.active_associations
-        association.bind(evt.EVT_PDU_SENT, notice)
-        association.abort(block=False)
-        assert sent.is_set()
+        association.break_off(1.0)
         with pytest.raises(Aborted):
             scanner.wait_for_the_end()
         assert wait_until(lambda: server.active_associations == [])

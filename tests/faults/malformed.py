@@ -38,6 +38,7 @@ from pylantir.worklist.store import ItemStore
 
 MAX_GROWTH_BYTES = 10 * MIB
 MAX_PEAK_BYTES = 32 * MIB
+MAX_BUSY_PERCENT = 50
 BETWEEN_PROBES = 25
 _BOOKINGS = 20
 _WARM_UP = 30
@@ -58,6 +59,8 @@ class Outcome:
         Resident memory after and at most, above what the idle daemon holds.
     threads_left, descriptors_left : int
         More than before, two seconds after the last connection.
+    busy_percent : float
+        Processor time afterwards, when nobody is connected, in per cent of one core.
     log_lines : int
         Lines that are not about the scanner.
     faults : list of str
@@ -71,6 +74,7 @@ class Outcome:
     peak_bytes: int = 0
     threads_left: int = 0
     descriptors_left: int = 0
+    busy_percent: float = 0.0
     log_lines: int = 0
     faults: list[str] = field(default_factory=list)
     ends: Counter[str] = field(default_factory=Counter)
@@ -90,6 +94,9 @@ class Outcome:
             ),
             f"{self.threads_left} threads left": self.threads_left <= 0,
             f"{self.descriptors_left} descriptors left": self.descriptors_left <= 0,
+            f"{self.busy_percent:.0f} % of a core while nobody is connected": (
+                self.busy_percent < MAX_BUSY_PERCENT
+            ),
             f"{self.log_lines} log lines for {self.connections} connections": (
                 self.log_lines <= self.connections
             ),
@@ -106,6 +113,7 @@ class Outcome:
             "memory growth": f"{self.growth_bytes / MIB:.1f} MiB",
             "memory peak above idle": f"{self.peak_bytes / MIB:.1f} MiB",
             "threads, descriptors left": f"{self.threads_left}, {self.descriptors_left}",
+            "busy afterwards": f"{self.busy_percent:.0f} % of a core",
             "log lines, tracebacks": f"{self.log_lines}, {len(self.faults)}",
         }
         return "\n".join(f"{name:26} {value}" for name, value in rows.items())
@@ -200,6 +208,7 @@ def run(
     outcome.peak_bytes = peak.bytes - idle.rss_bytes
     outcome.threads_left = after.threads - idle.threads
     outcome.descriptors_left = after.descriptors - idle.descriptors
+    outcome.busy_percent = process.cpu_percent(settle_s)
     return outcome
 
 

@@ -36,6 +36,9 @@ READ_TIMEOUT_S = 10.0
 """How long a read waits for a process that keeps even readers out; a console waits no longer."""
 
 _SAY_AFTER_S = 1.0
+_STATEMENTS = 100
+"""Statements kept in words: a day of scanners has some fifty, hostile queries any number."""
+
 _PRAGMAS = ("PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON")
 _HINTS = {
     "readonly": ". Make the file and its folder writable, or choose another db_path.",
@@ -111,7 +114,7 @@ class Database:
             how = {"creator": lambda: file.connect(READ_TIMEOUT_S)}
         # The connection that was used last has read the pages that will be wanted next.
         pool = {"poolclass": QueuePool, "pool_size": 8, "max_overflow": 24, "pool_use_lifo": True}
-        engine = create_engine(self.url, echo=echo, **pool, **how)
+        engine = create_engine(self.url, echo=echo, query_cache_size=_STATEMENTS, **pool, **how)
         event.listen(engine, "connect", _configure_sqlite)
         return engine
 

@@ -129,7 +129,8 @@ class ScannerAssociation(Association):
         evt.trigger(self, evt.EVT_CONN_OPEN, {"address": self._request.address})
         try:
             self._negotiate(layer)
-            while self.is_established and not self._kill:
+            # The library takes it for established even when nobody was there to hear the answer.
+            while self.is_established and not (self._kill or layer.is_over):
                 self._answer(layer)
         except Exception as error:  # a door: one association must not take the others with it
             log.error("association with %s failed: %s", self._request.calling, type(error).__name__)
