@@ -139,6 +139,23 @@ def test_a_running_process_notices_that_the_end_was_cut_off(
     ]
 
 
+def test_a_running_process_notices_that_the_lines_of_another_one_were_cut_off(
+    tmp_path: Path,
+) -> None:
+    """Though the file is as long as it left it: the mark of the end says more."""
+    files = write(tmp_path, 1)
+    os.utime(files.head_path, ns=(0, 0))  # clocks of file systems are slow
+    files.append([created(2)], sync=False)
+    (path,) = files.files()
+    own = path.read_bytes()
+    write(tmp_path, 3)
+    path.write_bytes(own)
+
+    files.append([created(4)], sync=True)
+
+    assert kinds(files) == ["created", "created", "audit-damaged", "created"]
+
+
 def test_a_trail_that_vanished_is_told_of_once(tmp_path: Path) -> None:
     files = write(tmp_path, 1, 2, 3)
     for path in files.files():

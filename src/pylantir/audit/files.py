@@ -55,12 +55,19 @@ class TrailFiles:
         Size after which the next file is begun.
     retention_days : int, optional
         A file whose last event is older is removed; kept for ever when absent.
+
+    Attributes
+    ----------
+    head_path : Path
+        Where number and hash of the last line that is on the disk stand.
     """
 
     def __init__(
         self, folder: Path, *, max_bytes: int = 50_000_000, retention_days: int | None = None
     ) -> None:
         self.folder = folder
+        self.head_path = folder / "head"
+        self._lock_path = folder / "lock"
         self._max_bytes = max_bytes
         self._retention_days = retention_days
         self._last = START
@@ -72,11 +79,6 @@ class TrailFiles:
     def uri(self) -> str:
         """What the trail is called in messages about it."""
         return self.folder.absolute().as_uri()
-
-    @property
-    def head_path(self) -> Path:
-        """Where number and hash of the last line that is on the disk stand."""
-        return self.folder / "head"
 
     def make_folder(self) -> None:
         """Make the folder; one that is there keeps its rights.
@@ -94,11 +96,10 @@ class TrailFiles:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes from appending."""
-        lock = self.folder / "lock"
-        is_new = not lock.exists()
-        with locked(lock, LOCK_S):
+        is_new = not self._lock_path.exists()
+        with locked(self._lock_path, LOCK_S):
             if is_new:
-                _give_to_owner_of(self.folder, lock)
+                _give_to_owner_of(self.folder, self._lock_path)
             yield
 
     def append(self, events: Sequence[AuditEvent], *, sync: bool) -> Place:
