@@ -159,7 +159,22 @@ def test_a_slow_body_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> N
             b"Content-Type: application/json\r\nConnection: close\r\n\r\n{"
         )
 
-        assert b" 504 " in opened.recv(65536)
+        answer = answer_on(opened)
+    assert b" 408 " in answer
+    assert b'"code": "too_slow"' in answer
+
+
+def test_a_request_with_two_lengths_is_refused_and_the_connection_ends(api: Api) -> None:
+    """A proxy may think that it ends elsewhere, and take the rest for somebody else's request."""
+    with raw(api) as opened:
+        opened.sendall(
+            b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+        )
+        answer = answer_on(opened)
+
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"400 Bad Request" in answer
 
 
 def test_a_defect_is_a_problem_and_no_traceback(
@@ -295,3 +310,26 @@ def test_a_web_socket_is_turned_away(api: Api) -> None:
             b"Sec-WebSocket-Version: 13\r\n\r\n"
         )
         assert b" 101 " not in answer_on(opened)
+
+
+@pytest.mark.parametrize(
+    ("origin", "method"),
+    [
+        ("https://evil.example", "GET"),
+        ("null", "GET"),
+        (f"{ORIGIN}.evil.example", "GET"),
+        (ORIGIN, "PATCH"),
+    ],
+)
+def test_a_refused_preflight_has_the_shape_of_every_error(
+    make_api: MakeApi, origin: str, method: str
+) -> None:
+    api = make_api(api=CORS)
+    asks = {"Origin": origin, "Access-Control-Request-Method": method}
+
+    answer = api("OPTIONS", "/worklist", None, headers=asks)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    assert "Origin" in answer.headers["vary"]
+    assert "access-control-allow-credentials" not in answer.headers

@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from tests.api.conftest import Api
 from tests.api.test_access import ALLOWED
+from tests.api.test_routes import perform
 
 from pylantir.config.schema import Config
 from pylantir.users.roles import Role
@@ -39,7 +40,9 @@ def running(tmp_path_factory: pytest.TempPathFactory, accounts: Path) -> Iterato
         shutil.copy(file, folder / file.name)
     made = Api(Config(db_path=str(folder / "worklist.db"), api={"port": 0}))
     made.worklist.audit.start()
-    made.book()
+    item = made.book()
+    perform(made, "1.2.3")
+    made.worklist.steps.link("1.2.3", item.item_id or 0, by="rivera")
     with contextlib.closing(made):
         yield made
     made.worklist.audit.stop()

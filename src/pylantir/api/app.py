@@ -7,9 +7,11 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pylantir.api import problems
 from pylantir.api.guard import Guard
@@ -86,6 +88,30 @@ def _version() -> str:
         return "0"
 
 
+class _Cors(CORSMiddleware):
+    """Refuses in the shape of every other error."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Whether a browser may send what it is about to."""
+        answer = super().preflight_response(request_headers)
+        return answer if answer.status_code == 200 else _NotAllowedHere(answer)
+
+
+class _NotAllowedHere(Response):
+    """A refused preflight request; knows its request only when it is sent."""
+
+    def __init__(self, refused: Response) -> None:
+        super().__init__()
+        self._detail = bytes(refused.body).decode()
+        self._vary = refused.headers.get("vary", "Origin")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = problems.request_id_of(Request(scope))
+        detail = f"{self._detail}; see api.cors_allowed_origins and its neighbours"
+        answer = problems.problem(request_id, 400, detail, headers={"Vary": self._vary})
+        await answer(scope, receive, send)
+
+
 def _cors(services: Services, app: ASGIApp) -> ASGIApp:
     """Cross-origin requests, for the origins that the site names; none by default."""
     api = services.config.api
@@ -94,7 +120,7 @@ def _cors(services: Services, app: ASGIApp) -> ASGIApp:
     every = "*" in api.cors_allowed_origins
     if every:
         log.warning("api.cors_allowed_origins is *: every web page may use the API")
-    return CORSMiddleware(
+    return _Cors(
         app,
         allow_origins=list(api.cors_allowed_origins),
         allow_credentials=api.cors_allow_credentials and not every,

@@ -5,11 +5,12 @@ The schema is read off the attribute table, like everything else about attribute
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from pylantir.errors import InvalidItem, ValueProblem
 from pylantir.worklist.attributes import FIELDS, Attribute
@@ -29,6 +30,13 @@ _JOINED = ("scheduled_station_aetitle", "station_name")
 """Text in the published release although an item may have several."""
 
 _IDENTITY = ("id", "data_source", "source_record_id")
+
+
+WallTime = Annotated[
+    dt.datetime,
+    WithJsonSchema({"type": "string", "examples": ["2026-11-23T09:35:00"]}),
+]
+"""Wall-clock time without an offset: no ``date-time`` of RFC 3339, which has one."""
 
 
 class CodeValue(BaseModel):

@@ -25,6 +25,8 @@ MAX_REQUEST_S = 10.0
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
 _TOO_SLOW = "this took too long; whether it was done cannot be told, so look before you repeat it"
 
+_SLOW_BODY = "the body did not come in time; nothing was done"
+_TWO_LENGTHS = "expected either Content-Length or Transfer-Encoding (RFC 9112 section 6.3)"
 _FULL = "too many connections at the moment"
 
 HEADERS = {
@@ -79,6 +81,9 @@ class Guard:
         if self.is_full():
             await exchange.refuse(503, _FULL, {"Connection": "close", "Retry-After": "5"})
             return
+        if exchange.has_two_lengths:
+            await exchange.refuse(400, _TWO_LENGTHS, {"Connection": "close"})
+            return
         if exchange.announced_bytes > MAX_BODY_BYTES:
             await exchange.refuse(413, f"expected at most {MAX_BODY_BYTES} bytes")
             return
@@ -95,7 +100,10 @@ class Guard:
             await exchange.refuse(413, error.detail)
         except TimeoutError:
             log.warning("REST request %s took longer than %d s", exchange.request_id, MAX_REQUEST_S)
-            await exchange.refuse(504, _TOO_SLOW)
+            if exchange.waits_for_body:
+                await exchange.refuse(408, _SLOW_BODY, {"Connection": "close"})
+            else:
+                await exchange.refuse(504, _TOO_SLOW)
         except Exception as error:  # noqa: BLE001 - the outermost door
             if not exchange.has_ended:  # else the application has said so already
                 log_defect(exchange.request_id, error)
@@ -112,6 +120,8 @@ class _Exchange:
         shown = given.get(b"x-request-id", b"")
         known = _REQUEST_ID.fullmatch(shown) is not None
         self.request_id = shown.decode() if known else secrets.token_hex(8)
+        # A proxy in front of us may see another end of such a request than we do.
+        self.has_two_lengths = b"content-length" in given and b"transfer-encoding" in given
         length = given.get(b"content-length", b"0")
         self.announced_bytes = int(length) if length.isdigit() else 0
         scope.setdefault("state", {})["request_id"] = self.request_id
@@ -120,10 +130,20 @@ class _Exchange:
         self._added = [*headers, (b"x-request-id", self.request_id.encode())]
         self._received_bytes = 0
         self._has_started = False
+        self._is_whole = False
+        self._is_waiting = False
         self.has_ended = False
 
+    @property
+    def waits_for_body(self) -> bool:
+        """Whether the rest of the body is waited for, also when that was given up."""
+        return self._is_waiting and not self._is_whole
+
     async def receive(self) -> Message:
+        self._is_waiting = True
         message = await self._receive()
+        self._is_waiting = False
+        self._is_whole = self._is_whole or not message.get("more_body", False)
         self._received_bytes += len(message.get("body", b""))
         if self._received_bytes > MAX_BODY_BYTES:
             raise BodyTooLarge

@@ -116,7 +116,7 @@ def api_banner(api: RestApi, args: argparse.Namespace) -> list[str]:
         lines.append(f"  page          {api.url}/page/")
     if api.setup_code:
         lines += [
-            f"  first admin   there is none yet: {_create_user(args)},",
+            f"  first admin   nobody can sign in as admin yet: {_create_user(args)},",
             f"                or, once, on the page with the set-up code {api.setup_code}",
         ]
     return lines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -11,6 +10,7 @@ from pydantic import BaseModel, Field
 from pylantir.api.access import House, Reader
 from pylantir.api.audited import Audit
 from pylantir.api.bodies import StrictRoute
+from pylantir.api.fields import WallTime
 from pylantir.api.history import data_set_of, happenings
 from pylantir.api.routes.scanners import ItemId, explain_item, served_item
 from pylantir.dicom.explain import scanners
@@ -22,7 +22,7 @@ router = APIRouter(route_class=StrictRoute, prefix="/worklist", tags=["worklist"
 class HappeningOut(BaseModel):
     """Something that happened to a booking."""
 
-    at: dt.datetime = Field(description="wall-clock time of the site")
+    at: WallTime = Field(description="wall-clock time of the site")
     kind: str = Field(
         description="created, changed, cancelled, withdrawn, linked, seen, begun or ended"
     )

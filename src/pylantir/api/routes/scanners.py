@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from pylantir.api.access import House, Reader
 from pylantir.api.audited import Audit
 from pylantir.api.bodies import StrictRoute
+from pylantir.api.fields import WallTime
 from pylantir.api.services import Services
 from pylantir.audit.events import Kind
 from pylantir.dicom.explain import Explanation, explain, scanners
@@ -29,7 +30,7 @@ class ScannerOut(BaseModel):
     last_query: dt.datetime | None = Field(description="UTC")
     address: str | None = Field(description="where it asked from")
     found: int | None = Field(description="how many items it was shown")
-    last_step: dt.datetime | None = Field(description="start of its newest scan, its wall clock")
+    last_step: WallTime | None = Field(description="start of its newest scan, its wall clock")
 
 
 class FindingOut(BaseModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 from typing import Annotated, Any
 
@@ -13,7 +12,7 @@ from pylantir.api.access import House, Reader, Writer
 from pylantir.api.audited import Audit
 from pylantir.api.bodies import StrictRoute
 from pylantir.api.candidates import Candidate, bookings_around, candidates, scanner_of
-from pylantir.api.fields import WorklistItemOut, rest_item
+from pylantir.api.fields import WallTime, WorklistItemOut, rest_item
 from pylantir.api.listing import MAX_PAGE
 from pylantir.audit.events import Kind
 from pylantir.worklist.status import StepStatus
@@ -46,8 +45,8 @@ class Step(BaseModel):
     modality: str
     patient_id: str
     patient_name: str
-    started: dt.datetime = Field(description="the scanner's wall clock")
-    ended: dt.datetime | None
+    started: WallTime = Field(description="the scanner's wall clock")
+    ended: WallTime | None
     discontinuation_reason: str
     links: list[Link]
     is_unlinked: bool = Field(description="a person should look at it")
