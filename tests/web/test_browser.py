@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.api.conftest import Api
+from tests.api.conftest import PASSWORDS, USERNAMES, Api, MakeApi
 from tests.web.conftest import Desk, keep
 from tests.web.test_board import performed
 
 from pylantir.users.roles import Role
+from pylantir.worklist.query import WorklistQuery
 from pylantir.worklist.status import ItemStatus
 
 
@@ -134,12 +136,17 @@ def test_the_wall_display_can_be_read_from_afar(api: Api, desk: Desk, today: str
     assert serious(page) == []
 
 
+@pytest.fixture
+def hall(chromium: Any, busy: Api) -> Iterator[Desk]:
+    """A wall display of a full day."""
+    made = Desk(chromium, busy)
+    yield made
+    made.close()
+
+
 @pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1366, 768)])
-def test_a_full_day_fits_on_the_wall_display(
-    busy: Api, chromium: Any, width: int, height: int
-) -> None:
-    desk = Desk(chromium, busy)
-    page = desk.open("/page/?kiosk", None, viewport={"width": width, "height": height})
+def test_a_full_day_fits_on_the_wall_display(hall: Desk, width: int, height: int) -> None:
+    page = hall.open("/page/?kiosk", None, viewport={"width": width, "height": height})
     keep(page, f"wall-display-full-{width}")
     scrolled = "[document.documentElement.scrollHeight, document.documentElement.scrollWidth]"
     cut = """[...document.querySelectorAll("[data-fit] tbody tr, [data-fit] li")]
@@ -157,12 +164,11 @@ def test_a_full_day_fits_on_the_wall_display(
     assert seen >= 3
     assert more == f"and {39 - seen} more"
     assert page.locator("#needs li:visible").count() >= 1
-    desk.close()
+    assert serious(page) == []
 
 
-def test_what_is_left_out_of_the_wall_display_follows_its_size(busy: Api, chromium: Any) -> None:
-    desk = Desk(chromium, busy)
-    page = desk.open("/page/?kiosk", None, viewport={"width": 1920, "height": 1000})
+def test_what_is_left_out_of_the_wall_display_follows_its_size(hall: Desk) -> None:
+    page = hall.open("/page/?kiosk", None, viewport={"width": 1920, "height": 1000})
     rows = page.locator("#list tbody tr:visible")
     before = rows.count()
     page.set_viewport_size({"width": 1920, "height": 1400})
@@ -170,7 +176,6 @@ def test_what_is_left_out_of_the_wall_display_follows_its_size(busy: Api, chromi
     page.wait_for_function(
         "n => document.querySelectorAll('#list tbody tr:not([hidden])').length > n", arg=before
     )
-    desk.close()
 
 
 def test_nobody_signed_in_is_shown_numbers_that_stay_fresh(
@@ -185,10 +190,24 @@ def test_nobody_signed_in_is_shown_numbers_that_stay_fresh(
 
 
 def test_the_sign_in_can_be_used_by_everybody(desk: Desk) -> None:
-    page = desk.open("/page/sign-in", role=None)
+    page = desk.open("/page/sign-in?next=/page/steps", role=None)
 
     assert serious(page) == []
     assert page.evaluate("document.activeElement.id") == "username"
+    page.keyboard.type(USERNAMES[Role.READ])
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORDS[Role.READ])
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/page/steps")
+
+
+def test_the_first_account_can_be_made_by_everybody(make_api: MakeApi, chromium: Any) -> None:
+    desk = Desk(chromium, make_api(with_accounts=False))
+    page = desk.open("/page/sign-in", role=None)
+
+    assert "Make the first account" in page.inner_text("h1")
+    assert serious(page) == []
+    desk.close()
 
 
 def test_an_admin_signs_out(desk: Desk) -> None:
@@ -222,7 +241,9 @@ def test_everybody_can_use_every_page(api: Api, desk: Desk, today: str, name: st
     page = desk.open(path, role=Role.ADMIN)
 
     keep(page, name)
-    assert serious(page) == []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert serious(page) == []
     assert page.evaluate("document.querySelectorAll('h1').length") <= 1
     missing = [said for said in page.complaints if "404" in said and name == "no-such-page"]
     assert page.complaints == missing
@@ -249,6 +270,84 @@ def test_a_walk_in_is_booked_and_scanned_to_the_end_at_the_desk(
     page.wait_for_selector("text=The scan was linked")
     assert "completed" in page.inner_text("main")
     assert page.complaints == []
+
+
+class Keys:
+    """Somebody without a mouse, who sees where the focus is or says so."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.hidden: list[str] = []
+
+    def to(self, what: str, key: str = "Enter") -> None:
+        """Go with Tab to what says or is called that, and press a key there."""
+        for _ in range(80):
+            self.page.keyboard.press("Tab")
+            said, is_seen = self.page.evaluate(
+                """() => {
+                    const at = document.activeElement, style = getComputedStyle(at);
+                    const shape = at.querySelector("rect");
+                    const line = style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth);
+                    const seen = line >= 2
+                        || shape && parseFloat(getComputedStyle(shape).strokeWidth) >= 3;
+                    return [at.id || at.textContent.trim(), Boolean(seen)];
+                }"""
+            )
+            if not is_seen:
+                self.hidden.append(said[:40])
+            if said.startswith(what):
+                self.page.keyboard.press(key)
+                return
+        raise AssertionError(f"Tab never comes to {what!r}")
+
+    def type(self, field: str, text: str) -> None:
+        """Go with Tab to a field and type into it."""
+        self.to(field, "End")
+        self.page.keyboard.type(text)
+
+
+def test_a_walk_in_is_booked_corrected_scanned_and_another_cancelled_without_a_mouse(
+    api: Api, desk: Desk, today: str
+) -> None:
+    page = desk.open("/page/", role=Role.WRITE)
+    keys = Keys(page)
+    keys.to("New booking")
+    page.wait_for_url("**/page/items/new")
+    keys.type("f-patient_name", "Tremblay, Zoé")
+    keys.type("f-patient_id", "sub_014")
+    keys.to("Book")
+    page.wait_for_selector("text=The booking was made")
+    keys.to("Correct")
+    page.wait_for_url("**/edit")
+    keys.type("f-patient_weight_kg", "62.5")
+    keys.to("Keep the change")
+    page.wait_for_selector("text=The change was kept")
+
+    started = api.worklist.clock.local_now().replace(tzinfo=None, microsecond=0)
+    loose = replace(performed(None, "09:20", "09:48").step, started=started, ended=started)
+    api.worklist.steps.create(loose)
+    other = api.book(scheduled_start_date=today, patient_name="Hansen^Søren")
+    keys.to("Today")
+    page.wait_for_url("**/page/")
+    keys.to("A scan without a booking")
+    page.wait_for_url("**/page/steps/*")
+    keys.to("Choose Tremblay, Zoé")
+    page.wait_for_selector("#confirm")
+    keys.to("Yes, link them")
+    page.wait_for_selector("text=The scan was linked")
+    keys.to("Today")
+    page.wait_for_url("**/page/")
+    keys.to("Hansen, Søren")
+    page.wait_for_url(f"**/page/items/{other.item_id}")
+    keys.to("Cancel this booking")
+    keys.to("Yes, cancel it")
+    page.wait_for_selector("text=The booking was cancelled")
+
+    booked = api.worklist.items.find(WorklistQuery())
+    found = {item.patient_name: (item.status, str(item.patient_weight_kg)) for item in booked}
+    assert found["Tremblay^Zoé"] == (ItemStatus.COMPLETED, "62.5")
+    assert found["Hansen^Søren"][0] is ItemStatus.CANCELLED
+    assert (keys.hidden, page.complaints) == ([], [])
 
 
 def test_cancelling_asks_first_and_names_whom(api: Api, desk: Desk) -> None:
