@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.cli.conftest import CommandLine
 from tests.conftest import STOP_SIGNALS, StartDaemon, clean_environment, command
 
 from pylantir.worklist.item import make_item
+from pylantir.worklist.query import WorklistQuery
 
 
 def book(run: CommandLine, **values: object) -> None:
@@ -60,6 +62,27 @@ def test_explain_of_nothing_says_so(run: CommandLine) -> None:
     book(run)
 
     assert run("explain", "77", "--ae", "X") == 1
+
+
+def test_the_moment_of_a_query_is_that_of_the_site_and_an_instant_in_json(
+    run: CommandLine,
+) -> None:
+    """The workstation may stand in another time zone than the one that is configured."""
+    run.configure(timezone="Pacific/Kiritimati")
+    book(run)
+    asked = dt.datetime(2026, 11, 21, 14, 0, 47, tzinfo=dt.UTC)
+    worklist = run.worklist()
+    try:
+        worklist.journal.start()
+        worklist.journal.note(asked, "MR2", "10.0.0.5", WorklistQuery(), 0)
+        worklist.journal.stop()
+    finally:
+        worklist.close()
+
+    assert run("explain", "1", "--ae", "MR2") == 0
+    assert "asked 2026-11-22 04:00:47" in run.out
+    (query,) = run.json("explain", "1", "--ae", "MR2")[0]["queries"]
+    assert query["at"] == "2026-11-21T14:00:47+00:00"
 
 
 def test_watch_tells_what_there_is(run: CommandLine) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from pylantir.cli.opening import open_store
 from pylantir.errors import ConfigProblem, ConfigurationError
 
 if TYPE_CHECKING:
+    from pylantir.clock import SiteClock
     from pylantir.dicom.explain import Explanation
     from pylantir.worklist.feed import Change, Cursor
 
@@ -50,11 +50,11 @@ def run_explain(args: argparse.Namespace) -> int:
         table.write_json([_plain(each) for each in found])
         return 0
     for each in found:
-        _show(each)
+        _show(each, worklist.clock)
     return 0
 
 
-def _show(found: Explanation) -> None:
+def _show(found: Explanation, clock: SiteClock) -> None:
     print(f"{found.ae_title}: {found.summary}")
     headers = ("WHAT", "ASKED", "HAS", "FITS", "TO CHANGE IT")
     rows = [
@@ -63,14 +63,17 @@ def _show(found: Explanation) -> None:
     if rows:
         table.write_table(headers, rows)
     for each in found.queries:
-        moment = each.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        moment = clock.wall_of(each.at).strftime("%Y-%m-%d %H:%M:%S")
         print(f"asked {moment}: {', '.join(each.asked)}; {each.found} items")
 
 
 def _plain(found: Explanation) -> dict[str, Any]:
     from dataclasses import asdict
 
-    return asdict(found)
+    plain = asdict(found)
+    for query in plain["queries"]:
+        query["at"] = query["at"].isoformat()
+    return plain
 
 
 def configure_watch(parser: argparse.ArgumentParser) -> None:
@@ -94,15 +97,15 @@ def run_watch(args: argparse.Namespace) -> int:
         while True:
             cursor, found = feed.since(cursor)
             for change in found:
-                print(_line(change, as_json=args.json), flush=True)
+                print(_line(change, worklist.clock, as_json=args.json), flush=True)
             if args.once or stop_request.wait_for(PAUSE_S):
                 return 0
 
 
-def _line(change: Change, *, as_json: bool) -> str:
+def _line(change: Change, clock: SiteClock, *, as_json: bool) -> str:
     if as_json:
         return json.dumps({"kind": change.kind, **change.data})
-    now = dt.datetime.now().astimezone().strftime("%H:%M:%S")
+    now = clock.local_now().strftime("%H:%M:%S")
     return table.printable(f"{now}  {change.kind:5}  {_WORDS[change.kind](change.data)}")
 
 
