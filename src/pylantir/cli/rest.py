@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pylantir.config.schema import Config
     from pylantir.daemon import Worklist
     from pylantir.rest import RestApi
+    from pylantir.stopping import StopRequest
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +39,36 @@ def add_api_options(parser: argparse.ArgumentParser) -> None:
 
 def run_start(args: argparse.Namespace) -> int:
     """Serve the REST API until a signal; returns 0 after a clean stop."""
+    from pylantir.heap import made_to_stay
+    from pylantir.stopping import StopRequest
+
+    stop_request = StopRequest()
+    with contextlib.ExitStack() as until_the_end:
+        with made_to_stay():  # from the first import on
+            api = _started(args, stop_request, until_the_end)
+        lines = ["Pylantir's REST API is ready", *api_banner(api, args), "Stop with Ctrl-C."]
+        print("\n".join(lines), flush=True)
+        stop_request.wait()
+    log.info("stopped")
+    return 0
+
+
+def _started(
+    args: argparse.Namespace, stop_request: StopRequest, until_the_end: contextlib.ExitStack
+) -> RestApi:
+    """The API over a worklist that nobody serves here.
+
+    Parameters
+    ----------
+    args : Namespace
+        Of the command.
+    stop_request : StopRequest
+        Hears signals as soon as the configuration is known to be good.
+    until_the_end : ExitStack
+        Stops what has been started.
+    """
     from pylantir import logs
     from pylantir.daemon import keep_files_private, open_worklist
-    from pylantir.stopping import StopRequest
 
     keep_files_private()
     loaded = load(args)
@@ -51,21 +79,15 @@ def run_start(args: argparse.Namespace) -> int:
         max_bytes=config.log.max_bytes,
         backups=config.log.backups,
     )
-    stop_request = StopRequest()
     stop_request.ask_on_signals()
-    with contextlib.closing(open_worklist(config)) as worklist:
-        api = api_part(args, loaded, worklist, ())
-        try:
-            worklist.audit.start()
-            api.start()
-            lines = ["Pylantir's REST API is ready", *api_banner(api, args), "Stop with Ctrl-C."]
-            print("\n".join(lines), flush=True)
-            stop_request.wait()
-        finally:
-            api.stop()
-            worklist.audit.stop()
-    log.info("stopped")
-    return 0
+    worklist = open_worklist(config)
+    until_the_end.callback(worklist.close)
+    api = api_part(args, loaded, worklist, ())
+    until_the_end.callback(worklist.audit.stop)
+    until_the_end.callback(api.stop)
+    worklist.audit.start()
+    api.start()
+    return api
 
 
 def api_part(
