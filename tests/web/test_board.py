@@ -85,6 +85,13 @@ def test_who_is_late_is_still_expected_and_comes_first() -> None:
     assert [row.late for row in seen.late] == [dt.timedelta(minutes=25)]
 
 
+def test_who_is_hours_late_is_not_expected_any_more() -> None:
+    seen = board(booked(1, "08:30"), booked(2, "09:00"), booked(3, "11:00"))
+
+    assert [row.item.item_id for row in seen.rows if row.is_expected] == [2, 3]
+    assert [row.item.item_id for row in seen.late] == [1, 2], "but somebody has to look after them"
+
+
 @pytest.mark.parametrize(("now", "is_late"), [("10:30", False), ("10:31", True)])
 def test_late_begins_after_the_minutes_that_the_site_allows(now: str, is_late: bool) -> None:
     assert bool(board(booked(1, "10:15"), now=now).late) is is_late

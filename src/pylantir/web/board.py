@@ -95,6 +95,11 @@ class Row:
         return self.item.status in SCHEDULED_STATUSES
 
     @property
+    def is_expected(self) -> bool:
+        """Whether somebody still waits for it; who is hours late needs a person to find out."""
+        return self.is_waiting and self.late <= _EXPECTED_FOR
+
+    @property
     def is_open(self) -> bool:
         """Whether something is still to come of it."""
         return self.is_waiting or self.item.status is ItemStatus.IN_PROGRESS
