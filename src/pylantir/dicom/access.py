@@ -6,6 +6,7 @@ import ipaddress
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pydicom.uid import UID
@@ -149,6 +150,7 @@ def _all_rights(rules: Iterable[_Rule]) -> frozenset[str]:
     return frozenset[str]().union(*(rule.rights for rule in rules))
 
 
+@lru_cache(maxsize=1024)
 def _address(shown: str) -> _Address | None:
     try:
         address = ipaddress.ip_address(shown.partition("%")[0])

@@ -27,6 +27,9 @@ from pylantir.worklist.tables import worklist_items
 _BEGINNING = 32
 """Rows that are read first: what a scanner room has in a day, more or less."""
 
+_SOON = 4
+"""Rows of a longer answer that become items before its first part goes out."""
+
 _PART = 500
 """Row numbers in one statement; SQLite allows 32 766 since 2020, older ones 999."""
 
@@ -69,9 +72,12 @@ class Finder:
         search, cache = self._search(query), self._present_cache()
         with self._database.read() as connection:
             beginning = _found(connection, search.beginning)
+            is_long = len(beginning) == _BEGINNING
+            if is_long:
+                beginning = beginning[:_SOON]
             items = _complete(connection, beginning, cache)
         yield list(filter(search.matches, items))
-        if len(beginning) < _BEGINNING:
+        if not is_long:
             return
         with self._database.read() as connection:
             every = _found(connection, search.every)
