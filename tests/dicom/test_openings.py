@@ -13,24 +13,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.uid import UID
 from pynetdicom import evt
+from pynetdicom.fsm import TRANSITION_TABLE
+from pynetdicom.pdu import A_RELEASE_RP
 from tests.dicom.modality import MPPS, VERIFICATION, WORKLIST, Aborted, HungUp, Refused
 from tests.dicom.test_transport import listening, scanner_of
 from tests.faults.pdus import (
+    A_ABORT,
     A_ASSOCIATE_AC,
     BIG_ENDIAN,
     DEFLATED,
     EXPLICIT,
     IMPLICIT,
+    P_DATA_TF,
     Item,
     associate_rq,
+    command_set,
+    echo_rq,
+    message,
     release_rq,
 )
 
-from pylantir.dicom.transport import messages
+from pylantir.dicom.transport import messages, pdus
 from pylantir.dicom.transport.association import ScannerAssociation
 from pylantir.dicom.transport.server import AssociationServer
 
 LONG_S = 30.0
+ECHO = message(1, command_set(*echo_rq()))
 SYNTAXES = (IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED, "1.2.3")
 
 
@@ -113,6 +121,14 @@ def test_the_answer_is_the_same_each_time(
     request = associate_rq(contexts=proposed, user=user, calling=calling).encode()
     first, again = answer_to(everybody, request), answer_to(everybody, request)
     assert again == first
+
+
+@contextmanager
+def connected(server: AssociationServer) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", server.server_address[1]), LONG_S) as peer:
+        peer.sendall(associate_rq().encode())
+        assert pdu(peer)[0] == A_ASSOCIATE_AC
+        yield peer
 
 
 def facts(association: ScannerAssociation) -> dict[str, Any]:
@@ -210,6 +226,32 @@ def test_long_and_many_requests_are_not_kept() -> None:
         for number in range(40):
             answer_to(server, associate_rq(calling=b"MR%d" % number).encode())
         assert 0 < len(server._shared.openings._known) <= 32
+
+
+def test_a_release_is_confirmed_as_the_library_does_it() -> None:
+    assert A_RELEASE_RP().encode() == pdus.RELEASE_RP
+    with listening() as server, connected(server) as peer:
+        peer.sendall(release_rq())
+        assert pdu(peer) == pdus.RELEASE_RP
+        peer.shutdown(socket.SHUT_WR)
+        assert peer.recv(1) == b""
+
+
+def test_a_request_before_the_release_is_answered_first() -> None:
+    with listening() as server, connected(server) as peer:
+        peer.sendall(ECHO + release_rq())
+        assert pdu(peer)[0] == P_DATA_TF
+        assert pdu(peer) == pdus.RELEASE_RP
+
+
+@pytest.mark.parametrize("more", [ECHO, release_rq(), associate_rq().encode()], ids=len)
+def test_nothing_may_come_after_a_release_request(more: bytes) -> None:
+    """PS3.8 Table 9-10, state 8: action AA-8."""
+    assert {TRANSITION_TABLE[event, "Sta8"] for event in ("Evt6", "Evt10", "Evt12")} == {"AA-8"}
+    with listening() as server, connected(server) as peer:
+        peer.sendall(release_rq() + more)
+        assert pdu(peer)[0] == A_ABORT
+        assert peer.recv(1) == b""
 
 
 def test_an_abort_while_it_is_decided_ends_the_association() -> None:

@@ -186,9 +186,9 @@ class ScannerAssociation(Association):
         context_id, message = self.dimse.get_msg(block=False)
         if message is not None:
             self._serve_request(message, cast(int, context_id))
-        elif self.acse.is_release_requested():
+        elif layer.is_asked_to_release:
             self.leave()
-            self.acse.send_release(is_response=True)
+            layer.agree_to_release()
             self.is_released = True
             self.is_established = False
             evt.trigger(self, evt.EVT_RELEASED, {})

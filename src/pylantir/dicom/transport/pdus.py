@@ -5,7 +5,10 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-A_ASSOCIATE_RQ, P_DATA_TF, A_ABORT = 0x01, 0x04, 0x07
+A_ASSOCIATE_RQ, P_DATA_TF, A_RELEASE_RQ, A_ABORT = 0x01, 0x04, 0x05, 0x07
+RELEASE_RP = bytes((0x06, 0, 0, 0, 0, 4, 0, 0, 0, 0))
+"""An A-RELEASE-RP (9.3.7)."""
+
 HEADER_BYTES = 6
 MAX_ASSOCIATE_BYTES = 131_072
 """Longest association request: 128 presentation contexts with every known transfer syntax fit."""

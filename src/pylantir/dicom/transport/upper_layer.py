@@ -35,8 +35,8 @@ _PDU_BYTES = {0x05: 4, 0x06: 4, 0x07: 4, 0x03: 4}
 _INVALID = "Evt19"
 _GONE = "Sta1"
 _WAITING_FOR_CLOSE = "Sta13"
-_ASKS_THE_USER, _TRANSFERS = "Sta3", "Sta6"
-_MAY_SEND = (_TRANSFERS, "Sta8")
+_ASKS_THE_USER, _TRANSFERS, _ASKED_TO_RELEASE = "Sta3", "Sta6", "Sta8"
+_MAY_SEND = (_TRANSFERS, _ASKED_TO_RELEASE)
 """States in which P-DATA goes out (actions DT-1 and AR-7, PS3.8 Table 9-7)."""
 
 _MESSAGES_AHEAD = 8
@@ -71,6 +71,11 @@ class UpperLayer(DULServiceProvider):
     # --- for the association ---
 
     @property
+    def is_asked_to_release(self) -> bool:
+        """Whether the peer wants to leave (state 8)."""
+        return self.state_machine.current_state == _ASKED_TO_RELEASE
+
+    @property
     def is_over(self) -> bool:
         """Whether no more can come: aborted, released, rejected, hung up."""
         return self.state_machine.current_state in (_GONE, _WAITING_FOR_CLOSE)
@@ -99,6 +104,15 @@ class UpperLayer(DULServiceProvider):
             connection.send(answer)
             self.state_machine.current_state = _TRANSFERS
             self._work_off()
+
+    def agree_to_release(self) -> None:
+        """Send A-RELEASE-RP and leave it to the peer to hang up (event 14, action AR-4)."""
+        connection = self.socket
+        with self._turn:
+            if connection is not None and self.state_machine.current_state == _ASKED_TO_RELEASE:
+                connection.send(pdus.RELEASE_RP)
+                self.state_machine.current_state = _WAITING_FOR_CLOSE
+                self._work_off()
 
     def send_pdu(self, primitive: _PDUPrimitiveType) -> None:
         """Send at once; what the state does not allow to be sent any more is forgotten."""
@@ -231,6 +245,9 @@ class UpperLayer(DULServiceProvider):
             if values is not None and self.state_machine.current_state == _TRANSFERS:
                 self._take_values(values)
                 return
+        if pdu[0] == pdus.A_RELEASE_RQ and self.state_machine.current_state == _TRANSFERS:
+            self.state_machine.current_state = _ASKED_TO_RELEASE  # event 12, action AR-2
+            return
         try:
             decoded, event = self._decode_pdu(bytearray(pdu))
         except Exception as error:  # noqa: BLE001 - a door: the library stumbles over what peers send
