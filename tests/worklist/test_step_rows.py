@@ -72,9 +72,10 @@ def test_a_booking_that_a_step_names_twice_is_no_row_of_another_program(
     item = items.add(booking())
     created = steps.create(performed(reference(item), reference(item)))
     assert created.item_ids == (item.item_id, item.item_id)
-    end(steps, created.step.sop_instance_uid, "DISCONTINUED", WRONG_ENTRY)
-    assert status(items, item) == "SCHEDULED"
     assert foreign("SELECT count(*) FROM worklist_items WHERE version IS NULL") == [(0,)]
+    end(steps, created.step.sop_instance_uid, "DISCONTINUED", WRONG_ENTRY)
+    assert foreign("SELECT count(*) FROM worklist_items WHERE version IS NULL") == [(0,)]
+    assert status(items, item) == "SCHEDULED"
 
 
 def test_a_step_that_is_refused_leaves_the_versions_alone(
