@@ -162,6 +162,13 @@ class Desk:
         self._contexts.append(context)
         page = context.new_page()
         page.complaints = []
+        page.elsewhere = []
+        page.on(
+            "request",
+            lambda sent: (
+                None if sent.url.startswith(self.api.part.url) else page.elsewhere.append(sent.url)
+            ),
+        )
         page.on("pageerror", lambda error: page.complaints.append(str(error)))
         page.on(
             "console",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -203,6 +204,20 @@ def test_a_scan_without_a_booking_is_linked_after_both_identities_were_shown(
     assert answer.headers["Location"] == f"/page/items/{right.item_id}?done=linked"
     assert api.worklist.items.get(right.item_id or 0).status is ItemStatus.COMPLETED
     assert not api.worklist.steps.get(uid).is_unlinked
+
+
+def test_whose_name_agrees_comes_before_whoever_was_there_at_the_time(
+    api: Api, writer: Visitor
+) -> None:
+    step = performed(None, "09:20", "09:48").step
+    scan = api.worklist.steps.create(replace(step, patient_name="Tremblay^Zoe", patient_id="z"))
+    place = {"scheduled_station_aetitle": "PRISMA_1"}
+    api.book(patient_name="Hansen^Søren", scheduled_start_time="09:20", **place)
+    api.book(patient_name="Tremblay^Zoé", scheduled_start_time="17:20", **place)
+
+    shown = text_of(writer.get(f"/page/steps/{scan.step.sop_instance_uid}"))
+
+    assert shown.index("Choose Tremblay, Zoé") < shown.index("Choose Hansen, Søren")
 
 
 def test_a_scan_that_was_linked_wrongly_goes_to_the_right_booking(

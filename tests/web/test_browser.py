@@ -53,7 +53,7 @@ def test_everybody_can_use_the_day(api: Api, desk: Desk, today: str, scheme: str
 
     keep(page, f"day-{scheme}")
     assert serious(page) == []
-    assert page.complaints == []
+    assert (page.complaints, page.elsewhere) == ([], []), "no request to any other host"
 
 
 def test_a_change_appears_by_itself(api: Api, desk: Desk, today: str) -> None:
@@ -120,6 +120,18 @@ def test_nothing_sticks_out_of_the_window(api: Api, desk: Desk, today: str, widt
 
     keep(page, f"day-{width}")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_text_may_be_twice_as_large(busy: Api, chromium: Any) -> None:
+    desk = Desk(chromium, busy)
+    page = desk.open("/page/", viewport={"width": 1280, "height": 800})
+    size = "parseFloat(getComputedStyle(document.querySelector('#list .who')).fontSize)"
+    before = page.evaluate(size)
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+
+    assert page.evaluate(size) == 2 * before
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    desk.close()
 
 
 def test_the_wall_display_can_be_read_from_afar(api: Api, desk: Desk, today: str) -> None:

@@ -19,6 +19,8 @@ from pylantir.worklist.step import LinkedStep, PerformedProcedureStep
 MOST = 12
 _NEAR_DAYS, _MONTH_DAYS = 1, 31
 _NEAR = dt.timedelta(hours=2)
+_WEIGHT = {"PatientID": 3, "PatientName": 3, "AccessionNumber": 3}
+"""Who it is counts for more than where and when: many share a scanner and a morning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,8 @@ class Candidate:
     @property
     def agreement(self) -> int:
         """How much speaks for it; what contradicts counts against it."""
-        told = [each.is_same for each in self.compared]
-        return 2 * told.count(True) - 3 * told.count(False)
+        told = [each for each in self.compared if each.is_same is not None]
+        return sum(_WEIGHT.get(each.what, 1) * (2 if each.is_same else -3) for each in told)
 
 
 def scanner_of(linked: LinkedStep) -> str:
