@@ -10,7 +10,7 @@ from sqlalchemy import event
 from tests.worklist.bookings import WRONG_ENTRY, begin, booking, end, performed, reference, status
 from tests.worklist.conftest import Foreign
 
-from pylantir.errors import DuplicateStep
+from pylantir.errors import DatabaseUnavailable, DuplicateStep
 from pylantir.worklist.database import Database
 from pylantir.worklist.steps import StepStore
 from pylantir.worklist.store import ItemStore
@@ -34,13 +34,13 @@ def statements(database: Database) -> Iterator[list[str]]:
 def test_a_step_costs_a_scanner_few_statements(
     database: Database, steps: StepStore, items: ItemStore
 ) -> None:
-    """Version, rows of others, step, booking, link, progress, booking again."""
+    """Version, rows of others, step twice, booking, link, progress, booking again."""
     item = items.add(booking())
     for earlier in range(3):
         end(steps, begin(steps, item, performed_procedure_step_id=f"P{earlier}"))
     with statements(database) as said:
         uid = begin(steps, item)
-    assert len(said) == 7, said
+    assert len(said) == 8, said
     with statements(database) as said:
         end(steps, uid)
     assert len(said) == 8, said
@@ -76,6 +76,18 @@ def test_a_booking_that_a_step_names_twice_is_no_row_of_another_program(
     end(steps, created.step.sop_instance_uid, "DISCONTINUED", WRONG_ENTRY)
     assert foreign("SELECT count(*) FROM worklist_items WHERE version IS NULL") == [(0,)]
     assert status(items, item) == "SCHEDULED"
+
+
+def test_a_step_that_cannot_be_written_is_not_told_to_exist(
+    steps: StepStore, foreign: Foreign
+) -> None:
+    """A scanner that hears of a duplicate takes its step for kept."""
+    foreign(
+        "CREATE TRIGGER refuse BEFORE INSERT ON performed_steps "
+        "BEGIN SELECT RAISE(ABORT, 'for whatever reason'); END"
+    )
+    with pytest.raises(DatabaseUnavailable):
+        begin(steps)
 
 
 def test_a_step_that_is_refused_leaves_the_versions_alone(

@@ -13,9 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, bindparam, select
-from sqlalchemy.exc import IntegrityError
 
-from pylantir.errors import DuplicateStep
 from pylantir.worklist.status import StepStatus
 from pylantir.worklist.step import (
     PerformedProcedureStep,
@@ -29,6 +27,7 @@ from pylantir.worklist.values import Code
 _steps, _links = performed_steps.c, step_links.c
 
 _STEP = select(performed_steps).where(_steps.sop_instance_uid == bindparam("uid"))
+_TAKEN = select(_steps.sop_instance_uid).where(_steps.sop_instance_uid == bindparam("uid"))
 _ADD = performed_steps.insert()
 _CHANGE = performed_steps.update().where(_steps.sop_instance_uid == bindparam("uid"))
 _ADD_LINKS = step_links.insert()
@@ -44,6 +43,15 @@ _PROGRESS = (
 )
 
 
+def is_taken(connection: Connection, sop_instance_uid: str) -> bool:
+    """Whether there is a step of that SOP Instance UID.
+
+    Asked, not concluded from an insert that fails: that may have other reasons, and a scanner that
+    hears of a duplicate takes its step for kept.
+    """
+    return connection.execute(_TAKEN, {"uid": sop_instance_uid}).first() is not None
+
+
 def find_step(connection: Connection, sop_instance_uid: str) -> PerformedProcedureStep | None:
     """The step of that SOP Instance UID, if there is one."""
     row = connection.execute(_STEP, {"uid": sop_instance_uid}).mappings().first()
@@ -51,17 +59,8 @@ def find_step(connection: Connection, sop_instance_uid: str) -> PerformedProcedu
 
 
 def add_step(connection: Connection, step: PerformedProcedureStep, stamp: str) -> None:
-    """Write a new step.
-
-    Raises
-    ------
-    DuplicateStep
-        There is one of its SOP Instance UID.
-    """
-    try:
-        connection.execute(_ADD, _row_of(step) | {"created_at": stamp, "updated_at": stamp})
-    except IntegrityError:
-        raise DuplicateStep(f"performed procedure step {step.sop_instance_uid} exists") from None
+    """Write a new step."""
+    connection.execute(_ADD, _row_of(step) | {"created_at": stamp, "updated_at": stamp})
 
 
 def change_step(connection: Connection, step: PerformedProcedureStep, stamp: str) -> None:

@@ -14,7 +14,7 @@ from itertools import chain
 from sqlalchemy import Connection, func, select
 
 from pylantir.clock import Now, utc_now
-from pylantir.errors import Conflict, NotFound, StepClosed
+from pylantir.errors import Conflict, DuplicateStep, NotFound, StepClosed
 from pylantir.worklist import step_rows
 from pylantir.worklist.database import Database
 from pylantir.worklist.history import ChangeKind, ItemChange, note_changes
@@ -75,6 +75,8 @@ class StepStore:
         """
         with self.database.write() as connection:
             mark = self._begin(connection)
+            if step_rows.is_taken(connection, step.sop_instance_uid):
+                raise DuplicateStep(f"performed procedure step {step.sop_instance_uid} exists")
             marked = replace(step, version=mark.version)
             step_rows.add_step(connection, marked, mark.stamp)
             linked = _linked_by_rule(connection, marked)
