@@ -112,3 +112,40 @@ def test_a_record_of_a_client_has_a_printable_name(api: Api, record: str) -> Non
 
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == ["source_record_id"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/worklist", {"patient_weight_kg": True}, "patient_weight_kg"),
+        ("/worklist", {"patient_weight_lb": False}, "patient_weight_lb"),
+        ("/performed-steps/1.2.3/link", {"item_id": True}, "item_id"),
+        ("/performed-steps/1.2.3/link", {"item_id": 1, "position": False}, "position"),
+        ("/auth/login", {"access_token_expire_minutes": True}, "access_token_expire_minutes"),
+    ],
+)
+def test_true_is_no_number(api: Api, path: str, body: dict[str, object], field: str) -> None:
+    api.book()
+    usual = {"patient_name": "Doe^John", "patient_id": "P"} if path == "/worklist" else {}
+    known = {"username": "guest", "password": "wrong"} if path == "/auth/login" else {}
+
+    answer = api("POST", path, Role.WRITE, json={**usual, **known, **body})
+
+    assert answer.status_code == 422
+    assert {error["field"].partition(".")[0] for error in answer.json()["errors"]} == {field}
+    assert api.worklist.items.count() == 1
+
+
+@pytest.mark.parametrize("path", ["/auth/login", "/auth/password", "/auth/setup"])
+@pytest.mark.parametrize("content_type", [None, "text/plain"])
+def test_a_web_page_of_somebody_else_cannot_try_passwords(
+    api: Api, path: str, content_type: str | None
+) -> None:
+    """A browser sends these bodies for any page, without asking the server first."""
+    body = b'{"username": "boss", "password": "wrong"}'
+    headers = {"Content-Type": content_type} if content_type else {}
+
+    for _ in range(7):
+        answer = api("POST", path, None, data=body, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    assert api.login(Role.ADMIN).status_code == 200

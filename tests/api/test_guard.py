@@ -333,3 +333,16 @@ def test_a_refused_preflight_has_the_shape_of_every_error(
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
     assert "Origin" in answer.headers["vary"]
     assert "access-control-allow-credentials" not in answer.headers
+
+
+def test_a_browser_of_an_origin_that_is_let_in_can_read_what_was_too_large(
+    make_api: MakeApi,
+) -> None:
+    api = make_api(api=CORS)
+    for origin, seen in ((ORIGIN, ORIGIN), ("https://evil.example", None)):
+        answer = api(
+            "POST", "/worklist", Role.WRITE, data=b"x" * 70_000, headers={"Origin": origin}
+        )
+        assert answer.status_code == 413
+        assert answer.headers.get("access-control-allow-origin") == seen
+        assert answer.headers["x-content-type-options"] == "nosniff"

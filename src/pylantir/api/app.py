@@ -54,7 +54,9 @@ def build_app(services: Services, *extensions: Extension) -> Guard:
     routes = build_routes(services)
     for extend in extensions:
         extend(routes)
-    return Guard(_cors(services, routes), is_tls=bool(_tls(services)))
+    inner = _cors(services, routes)
+    cors = inner if isinstance(inner, CORSMiddleware) else None
+    return Guard(inner, is_tls=bool(_tls(services)), cors=cors)
 
 
 def _tls(services: Services) -> str | bool | None:

@@ -142,8 +142,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _with_type(scope: Any) -> Any:
-    """The published release read bodies without a type as JSON, and its clients rely on that."""
-    if any(name == _CONTENT_TYPE for name, _ in scope["headers"]):
+    """The published release read bodies without a type as JSON, and its clients rely on that.
+
+    Only with a token: a web page of somebody else can let a browser send such a body, but no token,
+    and must not try passwords from the workstation.
+    """
+    names = {name for name, _ in scope["headers"]}
+    if _CONTENT_TYPE in names or b"authorization" not in names:
         return scope
     return {**scope, "headers": [*scope["headers"], (_CONTENT_TYPE, b"application/json")]}
 

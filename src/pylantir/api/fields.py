@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, WithJsonSchema, create_model
 
 from pylantir.errors import InvalidItem, ValueProblem
 from pylantir.worklist.attributes import FIELDS, Attribute
@@ -119,7 +119,7 @@ def _taken(attribute: Attribute) -> Any:
     if attribute.is_sequence:
         return list[CodeValue] | None
     if attribute.vr in _NUMBERS:
-        return float | str | None
+        return StrictFloat | str | None  # true is no number
     if attribute.multiple:
         return list[str] | str | None
     return str | None
@@ -132,7 +132,7 @@ def _described(attribute: Attribute) -> Any:
 
 
 _VALUES: dict[str, Any] = {a.column: (_taken(a), _described(a)) for a in FIELDS} | {
-    "patient_weight_lb": (float | str | None, Field(None, description="weight in pounds")),
+    "patient_weight_lb": (StrictFloat | str | None, Field(None, description="weight in pounds")),
     "protocol_name": (str | None, Field(None, description="protocol, and step description")),
     "hisris_coding_designator": (
         str | None,

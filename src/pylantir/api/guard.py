@@ -11,8 +11,11 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Mapping
+from functools import partial
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pylantir.api.methods import STREAMS
@@ -60,13 +63,18 @@ class Guard:
         What is guarded.
     is_tls : bool
         Whether clients reach it over TLS.
+    cors : CORSMiddleware, optional
+        Lets browsers of other origins read what the guard itself answers, too.
     """
 
     is_full: Callable[[], bool] = staticmethod(lambda: False)
     """Whether there are more connections than the server has room for; set by the server."""
 
-    def __init__(self, app: ASGIApp, *, is_tls: bool = False) -> None:
+    def __init__(
+        self, app: ASGIApp, *, is_tls: bool = False, cors: CORSMiddleware | None = None
+    ) -> None:
         self._app = app
+        self._cors = cors
         headers = [*HEADERS.items(), *([_STRICT_TRANSPORT] if is_tls else [])]
         self._headers = [(name.encode(), value.encode()) for name, value in headers]
 
@@ -77,7 +85,7 @@ class Guard:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        exchange = _Exchange(scope, receive, send, self._headers)
+        exchange = _Exchange(scope, receive, send, self._headers, self._cors)
         if self.is_full():
             await exchange.refuse(503, _FULL, {"Connection": "close", "Retry-After": "5"})
             return
@@ -114,7 +122,12 @@ class _Exchange:
     """One request and its response."""
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, headers: list[tuple[bytes, bytes]]
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        headers: list[tuple[bytes, bytes]],
+        cors: CORSMiddleware | None,
     ) -> None:
         given = dict(scope["headers"])
         shown = given.get(b"x-request-id", b"")
@@ -127,6 +140,8 @@ class _Exchange:
         scope.setdefault("state", {})["request_id"] = self.request_id
         self._receive = receive
         self._send = send
+        self._cors = cors if b"origin" in given else None
+        self._asked = scope
         self._added = [*headers, (b"x-request-id", self.request_id.encode())]
         self._received_bytes = 0
         self._has_started = False
@@ -166,7 +181,11 @@ class _Exchange:
         if self._has_started:
             return
         response = problem(self.request_id, status, detail, headers=headers)
-        await response({"type": "http"}, _nothing, self.send)
+        send: Send = self.send
+        if self._cors is not None:
+            asked = Headers(scope=self._asked)
+            send = partial(self._cors.send, send=self.send, request_headers=asked)
+        await response({"type": "http"}, _nothing, send)
 
 
 async def _nothing() -> Message:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Request
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from pylantir.api.access import House, Token, address_of
 from pylantir.api.audited import Audit, RestAudit
@@ -34,8 +34,18 @@ def _whole_text(value: str) -> str:
 
 Text = Annotated[str, Field(max_length=200), AfterValidator(_whole_text)]
 Password = Annotated[str, Field(max_length=4 * MAX_CHARACTERS), AfterValidator(_whole_text)]
+
+
+def _no_flag(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("expected a number of minutes")
+    return value
+
+
 Minutes = Annotated[
-    int, Field(ge=1, le=2**31 - 1, description="life of the token; longer counts as the longest")
+    int,
+    BeforeValidator(_no_flag),
+    Field(ge=1, le=2**31 - 1, description="life of the token; longer counts as the longest"),
 ]
 
 

@@ -81,9 +81,13 @@ class NewLink(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    item_id: int = Field(ge=1, le=2**63 - 1)
+    item_id: int = Field(ge=1, le=2**63 - 1, strict=True)
     position: int | None = Field(
-        None, ge=0, le=10_000, description="which reference; the first without a booking"
+        None,
+        ge=0,
+        le=10_000,
+        strict=True,
+        description="which reference; the first without a booking",
     )
 
 
