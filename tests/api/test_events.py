@@ -117,7 +117,15 @@ def test_too_many_streams_are_refused_and_others_go_on(
     assert api("GET", "/health", None).status_code == 200
 
 
-def test_a_stream_does_not_hold_up_the_end(api: Api, stream: Stream) -> None:
+def test_a_stream_does_not_hold_up_the_end(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ends in the middle of its pause, and is not cut off."""
+    monkeypatch.setattr(room, "PAUSE_S", 60.0)
+    stream = Stream(api)
+    stream.next("hello")
+
     api.part.stop()
 
     assert list(stream) == []
+    assert "uvicorn" not in "".join(record.name for record in caplog.records)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import Request
 
+from pylantir.api.closing import Closing
 from pylantir.audit.trail import AuditTrail
 from pylantir.clock import SiteClock
 from pylantir.users.account import Principal
@@ -73,7 +73,7 @@ class Services:
         What has to work, tried now.
     request_sync : callable
         Let a source fetch now, by name.
-    closing : Event
+    closing : Closing
         Set when the server stops: streams end.
     hashing : ThreadPoolExecutor
         Where passwords are checked.
@@ -91,7 +91,7 @@ class Services:
     identify: Callable[[str], Principal]
     checks: Callable[[], list[Check]]
     request_sync: Callable[[str], None]
-    closing: threading.Event = field(default_factory=threading.Event)
+    closing: Closing = field(default_factory=Closing)
     hashing: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(HASHING_THREADS, "password")
     )

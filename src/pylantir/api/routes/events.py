@@ -117,7 +117,7 @@ async def _lines(
         if found or loop.time() >= beat:
             beat = loop.time() + BEAT_S
             yield ": \n\n"
-        await asyncio.sleep(PAUSE_S)
+        await services.closing.wait(PAUSE_S)
 
 
 def _event(change: Change, after: Cursor) -> str:
