@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydicom import config
 from pynetdicom.dimse_messages import DIMSEMessage
 from pynetdicom.dimse_primitives import C_ECHO, C_FIND
 from pynetdicom.pdu import P_DATA_TF
@@ -19,6 +22,15 @@ from pylantir.dicom.transport.requests import KnownRequests
 
 C_FIND_RQ, C_ECHO_RQ, N_CREATE_RQ = 0x0020, 0x0030, 0x0140
 CONTEXT = 3
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _as_in_a_server() -> Iterator[None]:
+    """The server checks values itself."""
+    before = config.settings.reading_validation_mode
+    config.settings.reading_validation_mode = config.IGNORE
+    yield
+    config.settings.reading_validation_mode = before
 
 
 def element(number: int, value: bytes) -> bytes:
