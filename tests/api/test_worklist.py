@@ -355,6 +355,27 @@ def test_a_change_of_what_was_seen_wins_and_one_of_an_older_version_does_not(api
     assert (known.status_code, known.text) == (304, "")
 
 
+def test_of_many_changes_of_one_version_one_wins(api: Api) -> None:
+    """Cancelling as well: what somebody else has just corrected is not cancelled unseen."""
+    item = api.book()
+    path, seen = (
+        f"/worklist/{item.item_id}",
+        api("GET", f"/worklist/{item.item_id}").headers["etag"],
+    )
+
+    def change(number: int) -> int:
+        headers = {"If-Match": seen}
+        if number % 2:
+            return api("DELETE", path, Role.WRITE, headers=headers).status_code
+        body = {"patient_comments": str(number)}
+        return api("PATCH", path, Role.WRITE, headers=headers, json=body).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = sorted(pool.map(change, range(16)))
+
+    assert statuses == [200] + [412] * 15
+
+
 def test_many_changes_at_once_all_arrive(api: Api) -> None:
     """Each of another field: none is lost, because each change names only its own."""
     item = api.book()

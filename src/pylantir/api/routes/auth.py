@@ -138,7 +138,9 @@ def refresh(services: House, token: Token, body: Refresh | None = None) -> Acces
     return _answer(services.sign_in.refresh(token, minutes))
 
 
-@router.post("/logout", status_code=204, summary="End every token of this account")
+@router.post(
+    "/logout", status_code=204, response_model=None, summary="End every token of this account"
+)
 def logout(services: House, token: Token, audit: Audit) -> None:
     """Signs the account out everywhere."""
     principal = services.identify(token)
@@ -155,7 +157,7 @@ def me(services: House, token: Token) -> Me:
     return Me(id=principal.user_id, username=principal.username, role=principal.role)
 
 
-@router.post("/password", status_code=204, summary="Change one's own password")
+@router.post("/password", status_code=204, response_model=None, summary="Change one's own password")
 async def change_password(
     services: House, request: Request, audit: Audit, body: PasswordChange
 ) -> None:
