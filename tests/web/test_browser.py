@@ -148,6 +148,13 @@ def test_the_wall_display_can_be_read_from_afar(api: Api, desk: Desk, today: str
     assert serious(page) == []
 
 
+CUT = """[...document.querySelectorAll("[data-fit] tbody tr, [data-fit] li")]
+    .filter((row) => !row.hidden && row.getBoundingClientRect().bottom
+        > row.closest("[data-fit]").getBoundingClientRect().bottom + 2)
+    .map((row) => row.textContent)"""
+"""Rows of the wall display that can be seen in part only."""
+
+
 @pytest.fixture
 def hall(chromium: Any, busy: Api) -> Iterator[Desk]:
     """A wall display of a full day."""
@@ -161,17 +168,13 @@ def test_a_full_day_fits_on_the_wall_display(hall: Desk, width: int, height: int
     page = hall.open("/page/?kiosk", None, viewport={"width": width, "height": height})
     keep(page, f"wall-display-full-{width}")
     scrolled = "[document.documentElement.scrollHeight, document.documentElement.scrollWidth]"
-    cut = """[...document.querySelectorAll("[data-fit] tbody tr, [data-fit] li")]
-        .filter((row) => !row.hidden && row.getBoundingClientRect().bottom
-            > row.closest("[data-fit]").getBoundingClientRect().bottom + 2)
-        .map((row) => row.textContent)"""
     outside = f"""[...document.querySelectorAll("main .panel:not([hidden])")]
         .filter((panel) => panel.getBoundingClientRect().bottom > {height})
         .map((panel) => panel.className)"""
     seen, more = page.locator("#list tbody tr:visible").count(), page.inner_text("#more-list")
 
     assert page.evaluate(scrolled) == [height, width]
-    assert page.evaluate(cut) == []
+    assert page.evaluate(CUT) == []
     assert page.evaluate(outside) == []
     assert seen >= 3
     assert more == f"and {39 - seen} more"
@@ -188,6 +191,10 @@ def test_what_is_left_out_of_the_wall_display_follows_its_size(hall: Desk) -> No
     page.wait_for_function(
         "n => document.querySelectorAll('#list tbody tr:not([hidden])').length > n", arg=before
     )
+    page.context.set_offline(True)
+    page.wait_for_selector("body.stale #stale:has-text('No connection since')")
+    assert page.evaluate("document.documentElement.scrollHeight") == 1400
+    assert page.evaluate(CUT) == []
 
 
 def test_nobody_signed_in_is_shown_numbers_that_stay_fresh(

@@ -276,9 +276,14 @@ def test_without_a_role_of_ours_nobody_comes_in(
 ) -> None:
     issuer.claims = {"realm_access": {"roles": ["offline_access"]}}
     answer = come_back(visit(site=site))
+    visit(site=site).get("/page/sign-in/issuer/done?code=guessed&state=guessed")
 
+    files = site.worklist.audit.files
+    assert files is not None
+    refused = [each for each in lines(files) if each["event"] == "login"]
     assert answer.status_code == 401
     assert "has none of the roles" in text_of(answer)
+    assert len(refused) == 1, "what a stranger sends does not fill the audit trail"
 
 
 @pytest.mark.parametrize("where", ["https://evil.example/page/", "//evil.example", "/page/\\evil"])

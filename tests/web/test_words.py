@@ -50,8 +50,8 @@ def test_every_sentence_has_its_translation_and_none_is_left_over(code: str) -> 
     known = words_in(code)
 
     assert known.pop("_language") == code
-    assert said() - known.keys() == set()
-    assert known.keys() - said() == set()
+    assert said() - known.keys() == set(), f"add them to web/languages/{code}.json"
+    assert known.keys() - said() == set(), f"take them out of web/languages/{code}.json"
     assert [english for english, other in known.items() if not other.strip()] == []
 
 

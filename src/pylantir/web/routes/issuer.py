@@ -67,7 +67,8 @@ def finish(request: Request, services: House, visitor: Anybody, audit: Audit) ->
             started, request.query_params, redirect_uri(request, client)
         )
     except (SignInFailed, NotAllowed) as error:
-        audit.signed_in("", str(error))
+        if isinstance(error, NotAllowed):  # the rest anybody could send, as often as they like
+            audit.signed_in(f"somebody of {client.name}", str(error))
         answer = show_sign_in(request, visitor, 401, back=back, refusal=str(error))
         drop_started(answer, services)
         return answer

@@ -100,7 +100,9 @@
     body.classList.toggle("stale", isStale);
     if (!isStale) fresh.textContent = fresh.dataset.words.replace("%s", since);
     const words = isStale ? stale.dataset.words.replace("%s", since) : "";
-    if (stale.textContent !== words) stale.textContent = words;
+    if (stale.textContent === words) return;
+    stale.textContent = words;
+    fit();
   };
 
   let asking = false, again = false;
