@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
