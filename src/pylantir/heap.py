@@ -8,7 +8,11 @@ import gc
 import sys
 from collections.abc import Iterator
 
-_M_ARENA_MAX, _ARENAS = -8, 2
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+"""Of mallopt(3)."""
+
+_ARENAS = 2
+_LONG_BYTES = 65_536
 
 
 @contextlib.contextmanager
@@ -35,8 +39,12 @@ def share_the_heap() -> None:
     """Let all threads allocate from few arenas, where the C library is glibc.
 
     It gives each thread one of its own, and what a hundred associations have freed stays in them:
-    memory would go on growing under many short associations, though nothing is kept.
+    memory would go on growing under many short associations, though nothing is kept. And once a
+    long message was freed it keeps room for the next one as long; here a long one is given back.
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # another C library
-            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
+            library = ctypes.CDLL(None)
+            library.mallopt(_M_ARENA_MAX, _ARENAS)
+            library.mallopt(_M_MMAP_THRESHOLD, _LONG_BYTES)
+            library.mallopt(_M_TRIM_THRESHOLD, _LONG_BYTES)

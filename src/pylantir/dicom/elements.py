@@ -190,7 +190,7 @@ class _Reader:
 _ITEM_END_BYTES = (b"\xfe\xff\x0d\xe0", b"\xff\xfe\xe0\x0d")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _dictionary_vr(tag: int) -> str:
     try:
         return dictionary_VR(tag).split(" or ")[0]

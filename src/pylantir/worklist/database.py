@@ -113,7 +113,7 @@ class Database:
         if file is not None:
             how = {"creator": lambda: file.connect(READ_TIMEOUT_S)}
         # The connection that was used last has read the pages that will be wanted next.
-        pool = {"poolclass": QueuePool, "pool_size": 8, "max_overflow": 24, "pool_use_lifo": True}
+        pool = {"poolclass": QueuePool, "pool_size": 4, "max_overflow": 28, "pool_use_lifo": True}
         engine = create_engine(self.url, echo=echo, query_cache_size=_STATEMENTS, **pool, **how)
         event.listen(engine, "connect", _configure_sqlite)
         return engine
