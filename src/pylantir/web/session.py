@@ -12,7 +12,7 @@ import ipaddress
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal, TypedDict
 from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import Depends, Request
@@ -33,6 +33,13 @@ _MAX_FIELDS = 200
 
 KIOSK = Principal("kiosk", Role.READ)
 """Who looks at the wall display, where a site lets it show the day without signing in."""
+
+
+class _How(TypedDict):
+    path: str
+    secure: bool
+    httponly: bool
+    samesite: Literal["lax", "strict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,45 +200,29 @@ def _is_secure(services: Services) -> bool:
     return bool(api.tls_certificate or api.behind_proxy)
 
 
+def _how(services: Services) -> _How:
+    """How the browser is to treat what it keeps: no script reads it, no other site sends it."""
+    return {"path": PATH, "secure": _is_secure(services), "httponly": True, "samesite": "strict"}
+
+
+def _how_started(services: Services) -> _How:
+    """Lax: it has to come along when the issuer sends the browser back."""
+    return {**_how(services), "path": _STARTED_PATH, "samesite": "lax"}
+
+
 def keep_form(response: Response, services: Services, visitor: Visitor) -> None:
     """Let the browser keep what forms prove themselves with, until it is closed."""
-    response.set_cookie(
-        FORM,
-        visitor.form,
-        path=PATH,
-        secure=_is_secure(services),
-        httponly=True,
-        samesite="strict",
-    )
+    response.set_cookie(FORM, visitor.form, **_how(services))
 
 
 def keep_session(response: Response, services: Services, token: str, life_s: int) -> None:
     """Let the browser keep an access token for as long as it lives."""
-    response.set_cookie(
-        SESSION,
-        token,
-        max_age=life_s,
-        path=PATH,
-        secure=_is_secure(services),
-        httponly=True,
-        samesite="strict",
-    )
+    response.set_cookie(SESSION, token, max_age=life_s, **_how(services))
 
 
 def keep_started(response: Response, services: Services, kept: str) -> None:
-    """Let the browser keep a sign-in at the issuer that is under way.
-
-    Lax: it has to come along when the issuer sends the browser back.
-    """
-    response.set_cookie(
-        STARTED,
-        kept,
-        max_age=_STARTED_S,
-        path=_STARTED_PATH,
-        secure=_is_secure(services),
-        httponly=True,
-        samesite="lax",
-    )
+    """Let the browser keep a sign-in at the issuer that is under way."""
+    response.set_cookie(STARTED, kept, max_age=_STARTED_S, **_how_started(services))
 
 
 def started_in(request: Request) -> str:
@@ -241,14 +232,10 @@ def started_in(request: Request) -> str:
 
 def drop_started(response: Response, services: Services) -> None:
     """Each sign-in ends once."""
-    response.delete_cookie(
-        STARTED, path=_STARTED_PATH, secure=_is_secure(services), httponly=True, samesite="lax"
-    )
+    response.delete_cookie(STARTED, **_how_started(services))
 
 
 def drop_session(response: Response, services: Services) -> None:
     """Let the browser forget who was signed in."""
     for name in (SESSION, FORM):
-        response.delete_cookie(
-            name, path=PATH, secure=_is_secure(services), httponly=True, samesite="strict"
-        )
+        response.delete_cookie(name, **_how(services))

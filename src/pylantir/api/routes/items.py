@@ -13,7 +13,6 @@ from pylantir.api.bodies import StrictRoute
 from pylantir.api.fields import WallTime
 from pylantir.api.history import data_set_of, happenings
 from pylantir.api.routes.scanners import ItemId, explain_item, served_item
-from pylantir.dicom.explain import scanners
 from pylantir.dicom.worklist_files import data_set_as_json
 
 router = APIRouter(route_class=StrictRoute, prefix="/worklist", tags=["worklist"])
@@ -87,15 +86,11 @@ def item_data_sets(
 ) -> list[DataSetOut]:
     """The exact data set, with the character set and the station of each scanner."""
     item = served_item(services, item_id)
-    titles = [ae] if ae else scanners(services.config, services.journal)
-    explained = {
-        each.ae_title: each.shown for each in explain_item(services, principal, audit, item_id, ae)
-    }
     return [
         DataSetOut(
-            ae_title=title,
-            shown=explained.get(title),
-            data_set=data_set_as_json(data_set_of(services, item, title)),
+            ae_title=each.ae_title,
+            shown=each.shown,
+            data_set=data_set_as_json(data_set_of(services, item, each.ae_title)),
         )
-        for title in titles
+        for each in explain_item(services, principal, audit, item_id, ae)
     ]
