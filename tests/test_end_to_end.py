@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from tests.standins.calpendo import CalpendoStandIn
 from tests.standins.clock import VirtualClock
 from tests.standins.redcap import RedcapStandIn
 from tests.standins.redcap_samples import empty_project, scan_key
+from tests.waiting import eventually
 
 from pylantir.dicom.scu import Scanner
 from pylantir.dicom.scu_association import Peer
@@ -22,17 +22,6 @@ from pylantir.dicom.scu_identifier import build_identifier
 from pylantir.dicom.scu_mpps import final_attributes, step_attributes
 
 ZONE = "America/Edmonton"
-
-
-def eventually(what: Callable[[], Any], timeout_s: float = 20.0) -> Any:
-    """Ask until there is an answer; a source is polled once a second."""
-    pause, tries = threading.Event(), int(timeout_s / 0.1)
-    for _ in range(tries):
-        answer = what()
-        if answer:
-            return answer
-        pause.wait(0.1)
-    pytest.fail("it did not happen")
 
 
 @pytest.fixture

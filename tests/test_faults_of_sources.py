@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.desks import ZONE, CalpendoDesk, RedcapDesk
 from tests.standins.clock import VirtualClock
+from tests.waiting import eventually
 
 from pylantir.config.schema import Config
 from pylantir.daemon import Daemon, open_worklist
@@ -55,16 +55,6 @@ HELD: list[dict[str, Any]] = [
     {"drip_s": 0.2, "chunked": True},
     {"latency_s": 60.0},
 ]
-
-
-def eventually(what: Callable[[], Any], timeout_s: float = 60.0) -> None:
-    """Wait until it is so."""
-    pause = threading.Event()
-    for _ in range(int(timeout_s / 0.05)):
-        if what():
-            return
-        pause.wait(0.05)
-    pytest.fail("it did not happen")
 
 
 @dataclass

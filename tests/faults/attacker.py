@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import queue
 import socket
-import struct
 import sys
 import threading
 from collections import Counter
@@ -14,6 +13,7 @@ from collections.abc import Iterable
 from tests.faults.hostile import Attack
 from tests.faults.hostile_openings import ASSOCIATE
 from tests.faults.pdus import abort, release_rq
+from tests.standins.delivery import reset
 
 _CONNECT_S = 10.0
 _ANSWER_S = 5.0
@@ -102,8 +102,7 @@ def _talk(connection: socket.socket, attack: Attack) -> str:
 
 def _leave(connection: socket.socket, attack: Attack) -> str:
     if attack.ending == "reset":
-        linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        reset(connection)
         return "left"
     if attack.ending == "half close":
         connection.shutdown(socket.SHUT_WR)

@@ -11,7 +11,6 @@ import re
 import socket
 import sqlite3
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from tests.faults.loiterers import REQUEST
 from tests.faults.messages import BEGUN, Peer
 from tests.faults.pdus import command_set, find_rq, message
 from tests.faults.site import SCANNER, Figures, daemon_at, run_scenes
+from tests.waiting import eventually
 
 from pylantir.worklist.backups import FOLDER
 
@@ -209,21 +209,12 @@ def while_backing_up(folder: Path, size: Size) -> Figures:
         took: list[float] = []
         for _ in range(size.rounds):
             with daemon_at(folder) as daemon:
-                _until_a_backup_is_begun(folder)
+                eventually(lambda: list((folder / FOLDER).glob(".*.part")))
                 _stop(daemon, by, took, figures)
             left = [path.name for path in (folder / FOLDER).iterdir()]
             figures.missed += [f"a half backup is left: {name}" for name in left]
         _add_times(figures, by, took, size)
     return figures
-
-
-def _until_a_backup_is_begun(folder: Path) -> None:
-    pause = threading.Event()
-    for _ in range(6000):
-        if list((folder / FOLDER).glob(".*.part")):
-            return
-        pause.wait(0.01)
-    raise AssertionError("no backup is made")
 
 
 def _stop(daemon: DaemonProcess, by: int, took: list[float], figures: Figures) -> None:
