@@ -1,7 +1,8 @@
 """One round of a source: when to fetch, how a batch becomes the worklist.
 
 The network is drained before any lock is taken. A batch, its cursor and its report are one
-transaction. A source that fails never empties the list.
+transaction; of a very large batch the cursor and the report are one with its last items. A source
+that fails never empties the list.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pylantir.audit.events import Actor, AuditEvent, Kind, Role, booking
 from pylantir.audit.trail import AuditTrail
 from pylantir.errors import InvalidItem, SourceError, ValueProblem
 from pylantir.sources.base import Batch, BookingWindow, RejectedRecord, Source, SourceRecord
+from pylantir.worklist.applying import Part, apply_part, parts
 from pylantir.worklist.item import WorklistItem, make_item
 from pylantir.worklist.packed import PackedList
 from pylantir.worklist.schedule import (
@@ -25,7 +27,6 @@ from pylantir.worklist.schedule import (
     Plan,
     absent,
     adoptable_items,
-    apply_plan,
     in_parts,
     known_items,
     known_states,
@@ -53,6 +54,9 @@ log = logging.getLogger(__name__)
 
 FULL_EVERY_DAYS = 1.0
 """How often everything in the window is compared, to find what was deleted in silence."""
+
+_ROOM_FOR_OTHERS_S = 0.05
+"""Between two transactions of one round."""
 
 _NOT_TO_SCAN = frozenset({ItemStatus.CANCELLED, ItemStatus.DISCONTINUED, ItemStatus.COMPLETED})
 
@@ -280,41 +284,41 @@ class Synchronizer:
         if report.frozen:
             plan.missing.extend(each for each, _ in plan.withdrawn)
             plan.withdrawn = PackedList()
+        rejected = {r.record_id: reasons_text(r.problems) for r in report.rejected}
+        readable = {record.record_id for record in batch.records} - rejected.keys()
         ended = _stamp(self._clock.now())
-        with self._database.write() as connection:
-            apply_plan(connection, plan, ended)
-            present = state_of(connection, self.name)
-            moves = batch.complete and not report.frozen
-            newly_rejected = note_rejections(
-                connection,
-                self.name,
-                {r.record_id: reasons_text(r.problems) for r in report.rejected},
-                self._readable(batch, report),
-                ended,
-            )
-            report = replace(report, newly_rejected=newly_rejected)
-            if report.says_something:
-                note_run(connection, _run(self.name, report, _stamp(began), ended))
-            save_state(
-                connection,
-                replace(
-                    present,
-                    cursor=(batch.next_cursor or "") if moves else present.cursor,
-                    last_attempt=ended,
-                    last_success=ended,
-                    last_full=ended if window.full and moves else present.last_full,
-                    last_error="",
-                    failures=0,
-                    notes=(*report.notes, *([_FROZEN] if report.frozen else [])),
-                ),
-            )
-        self._audit.record_all(_changes(self.name, plan))
+        for part, is_last in _with_the_last_one_marked(parts(plan)):
+            with self._database.write() as connection:
+                apply_part(connection, part, ended)
+                if is_last:
+                    new = note_rejections(connection, self.name, rejected, readable, ended)
+                    report = replace(report, newly_rejected=new)
+                    if report.says_something:
+                        note_run(connection, _run(self.name, report, _stamp(began), ended))
+                    present = state_of(connection, self.name)
+                    save_state(connection, _after(present, report, batch, window, ended))
+            self._audit.record_all(_changes(self.name, part))
+            # Other processes look whether the database is free only every tenth of a second.
+            if not is_last and self.stopping.wait(_ROOM_FOR_OTHERS_S):
+                return replace(report, complete=False)
         return report
 
-    @staticmethod
-    def _readable(batch: Batch, report: SyncReport) -> set[str]:
-        rejected = {record.record_id for record in report.rejected}
-        return {record.record_id for record in batch.records} - rejected
+
+def _after(
+    present: SourceState, report: SyncReport, batch: Batch, window: BookingWindow, ended: str
+) -> SourceState:
+    """What is remembered of a source after a round; the cursor stays when it was not all."""
+    moves = batch.complete and not report.frozen
+    return replace(
+        present,
+        cursor=(batch.next_cursor or "") if moves else present.cursor,
+        last_attempt=ended,
+        last_success=ended,
+        last_full=ended if window.full and moves else present.last_full,
+        last_error="",
+        failures=0,
+        notes=(*report.notes, *([_FROZEN] if report.frozen else [])),
+    )
 
 
 _FROZEN = (
@@ -323,7 +327,15 @@ _FROZEN = (
 )
 
 
-def _changes(source: str, plan: Plan) -> Iterator[AuditEvent]:
+def _with_the_last_one_marked(of_plan: Iterator[Part]) -> Iterator[tuple[Part, bool]]:
+    part = next(of_plan)
+    for following in of_plan:
+        yield part, False
+        part = following
+    yield part, True
+
+
+def _changes(source: str, plan: Part) -> Iterator[AuditEvent]:
     """What a source changed, booking by booking, for the audit trail."""
     who = Actor(source, "", "", Role.SOURCE, True)
     changed = zip(plan.changed, plan.changed_fields, strict=True)

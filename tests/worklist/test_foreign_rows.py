@@ -10,10 +10,11 @@ from tests.worklist.bookings import NOW, booking
 from tests.worklist.conftest import Foreign
 
 from pylantir.worklist import identity
+from pylantir.worklist.applying import apply_part, parts
 from pylantir.worklist.database import Database
 from pylantir.worklist.query import WorklistQuery
 from pylantir.worklist.rows import item_of_foreign_row
-from pylantir.worklist.schedule import Claims, Plan, apply_plan, known_items, plan_items
+from pylantir.worklist.schedule import Claims, Plan, known_items, plan_items
 from pylantir.worklist.status import ItemStatus
 from pylantir.worklist.store import ItemStore, PutReport
 from pylantir.worklist.values import Code
@@ -317,7 +318,8 @@ def test_a_batch_of_a_source_takes_nothing_from_a_row_that_waits_or_was_set_asid
         plan, changed = Plan(), booking(accession_number="A2")
         known = known_items(connection, "test", [changed.source_record_id])
         plan_items(plan, known, [changed], Claims([], []))
-        apply_plan(connection, plan, NOW.isoformat())
+        (part,) = parts(plan)
+        apply_part(connection, part, NOW.isoformat())
     (item,) = items.find(EVERYTHING)
     assert item.accession_number == "A2"
     assert item.study_instance_uid == "1.2.3"

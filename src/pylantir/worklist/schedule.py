@@ -16,16 +16,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from pylantir.worklist.foreign import over_rejected
-from pylantir.worklist.history import ChangeKind, ItemChange, note_changes
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.lookup import SERVED
 from pylantir.worklist.packed import PackedList
 from pylantir.worklist.plain import changed_names, plain_item
-from pylantir.worklist.rows import ADOPTED, COLUMNS, item_of, row_of
+from pylantir.worklist.rows import ADOPTED, COLUMNS, item_of
 from pylantir.worklist.status import SCHEDULED_STATUSES, ItemStatus
 from pylantir.worklist.tables import worklist_items
-from pylantir.worklist.versions import next_version
 
 _table = worklist_items
 
@@ -134,10 +131,10 @@ def _served_of(source: str) -> tuple[ColumnElement[bool], ...]:
     return _table.c.data_source == source, SERVED
 
 
-def in_parts(sequence: Sequence[_T]) -> Iterator[Sequence[_T]]:
+def in_parts(sequence: Sequence[_T], at_once: int = _AT_ONCE) -> Iterator[Sequence[_T]]:
     """A sequence in parts of a size that a statement takes and a small memory holds."""
-    for start in range(0, len(sequence), _AT_ONCE):
-        yield sequence[start : start + _AT_ONCE]
+    for start in range(0, len(sequence), at_once):
+        yield sequence[start : start + at_once]
 
 
 def adoptable_items(connection: Connection) -> list[Known]:
@@ -275,106 +272,3 @@ def _differences(old: WorklistItem, new: WorklistItem) -> str:
     before, after = plain_item(old), plain_item(new)
     changed = {name: value for name, value in after.items() if before[name] != value}
     return json.dumps(changed, ensure_ascii=False, sort_keys=True, default=str)
-
-
-def apply_plan(connection: Connection, plan: Plan, stamp: str) -> None:
-    """Do what the plan says, inside a write transaction."""
-    _insert(connection, plan.created, stamp)
-    for items, names in zip(in_parts(plan.changed), in_parts(plan.changed_fields), strict=True):
-        noted = [
-            _noted(i, n) for i, n in zip(items, names, strict=True) if _change(connection, i, stamp)
-        ]
-        note_changes(connection, noted, stamp)
-    for each, reason in plan.withdrawn:
-        values = {
-            "performed_procedure_step_status": ItemStatus.CANCELLED.value,
-            "withdrawn_reason": reason,
-            "missing_since": None,
-            "updated_at": stamp,
-        }
-        if _set(connection, each, values | {"version": next_version(connection)}):
-            item = each.item
-            gone = ItemChange(item.item_id or 0, ChangeKind.WITHDRAWN, item.data_source)
-            note_changes(connection, [gone], stamp)
-    # What follows is bookkeeping: no scanner sees it, so the version stays.
-    for each in plan.missing:
-        if not each.missing_since:
-            _set(connection, each, {"missing_since": stamp})
-    for each in plan.back:
-        _set(connection, each, {"missing_since": None})
-    for each, changes in plan.held_back:
-        _set(connection, each, {"held_back": changes or None})
-
-
-def _noted(item: WorklistItem, names: tuple[str, ...]) -> ItemChange:
-    return ItemChange(item.item_id or 0, ChangeKind.CHANGED, item.data_source, names)
-
-
-def withdraw_scheduled(connection: Connection, source: str, reason: str) -> int:
-    """Cancel every scheduled item of a source; returns how many there were."""
-    result = connection.execute(
-        _table.update()
-        .where(
-            _table.c.data_source == source,
-            _table.c.performed_procedure_step_status.in_(SCHEDULED_STATUSES),
-        )
-        .values(
-            performed_procedure_step_status=ItemStatus.CANCELLED.value,
-            withdrawn_reason=reason,
-            version=next_version(connection),
-        )
-    )
-    return result.rowcount
-
-
-def _insert(connection: Connection, items: Sequence[WorklistItem], stamp: str) -> None:
-    """Insert; over rows that were set aside or not checked yet, whose study and progress stay."""
-    for some in in_parts(items):
-        version = next_version(connection)
-        set_aside = _rows_of(connection, some)
-        new = []
-        for item in some:
-            row_id = set_aside.get((item.data_source, item.source_record_id))
-            kept = item if row_id is None else over_rejected(connection, row_id, item)
-            values = row_of(kept) | {"version": version, "updated_at": stamp}
-            if row_id is None:
-                new.append(values | {"created_at": stamp})
-            else:
-                connection.execute(_table.update().where(_table.c.id == row_id).values(values))
-        if new:
-            connection.execute(_table.insert(), new)
-
-
-def _rows_of(connection: Connection, items: Sequence[WorklistItem]) -> dict[tuple[str, str], int]:
-    statement = select(_table.c.id, _table.c.data_source, _table.c.source_record_id).where(
-        _table.c.data_source.in_({item.data_source for item in items}),
-        _table.c.source_record_id.in_([item.source_record_id for item in items]),
-    )
-    return {(source, record): number for number, source, record in connection.execute(statement)}
-
-
-def _change(connection: Connection, item: WorklistItem, stamp: str) -> bool:
-    """Whether it was changed: a scanner may have begun it since the plan was made."""
-    values = row_of(item) | {
-        "version": next_version(connection),
-        "updated_at": stamp,
-        "withdrawn_reason": None,
-        "missing_since": None,
-        "held_back": None,
-    }
-    # Of what a scanner has begun the next batch holds the change back.
-    result = connection.execute(
-        _table.update()
-        .where(_table.c.id == item.item_id, _table.c.version == item.version)
-        .values(values)
-    )
-    return result.rowcount == 1
-
-
-def _set(connection: Connection, each: Known, values: Mapping[str, object]) -> bool:
-    result = connection.execute(
-        _table.update()
-        .where(_table.c.id == each.item.item_id, _table.c.version == each.item.version)
-        .values(dict(values))
-    )
-    return result.rowcount == 1

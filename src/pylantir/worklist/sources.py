@@ -10,8 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, func, select
 
+from pylantir.worklist.applying import withdraw_scheduled
 from pylantir.worklist.database import Database
-from pylantir.worklist.schedule import withdraw_scheduled
+from pylantir.worklist.schedule import in_parts
 from pylantir.worklist.tables import (
     rejected_records,
     source_states,
@@ -242,26 +243,23 @@ def note_rejections(
     table = rejected_records
     statement = select(table.c.record_id, table.c.reasons).where(table.c.source == source)
     present: dict[str, str] = {row.record_id: row.reasons for row in connection.execute(statement)}
-    new = 0
-    for record_id in present.keys() & set(readable):
-        connection.execute(
-            delete(table).where(table.c.source == source, table.c.record_id == record_id)
-        )
-    for record_id, reasons in rejected.items():
-        if present.get(record_id) == reasons:
-            continue
-        new += 1
-        values = {"reasons": reasons, "last_seen": stamp}
-        same = (table.c.source == source) & (table.c.record_id == record_id)
-        if record_id in present:
-            connection.execute(table.update().where(same).values(values))
-        else:
-            connection.execute(
-                table.insert().values(
-                    source=source, record_id=record_id, first_seen=stamp, **values
-                )
-            )
-    return new
+    of_source = table.c.source == source
+    for some in in_parts(sorted(present.keys() & set(readable))):
+        connection.execute(delete(table).where(of_source, table.c.record_id.in_(some)))
+    new = {key: reasons for key, reasons in rejected.items() if present.get(key) != reasons}
+    for record_id in new.keys() & present.keys():
+        values = {"reasons": new[record_id], "last_seen": stamp}
+        same = of_source & (table.c.record_id == record_id)
+        connection.execute(table.update().where(same).values(values))
+    first = {"source": source, "first_seen": stamp, "last_seen": stamp}
+    rows = [
+        first | {"record_id": key, "reasons": reasons}
+        for key, reasons in new.items()
+        if key not in present
+    ]
+    if rows:
+        connection.execute(table.insert(), rows)
+    return len(new)
 
 
 def days_ago(state: SourceState, now: dt.datetime) -> float | None:

@@ -1,0 +1,115 @@
+"""A batch that is too large for one transaction: what waits for it, and what a break leaves."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.bookable import booking
+from tests.synced_site import Site, opened_site
+
+from pylantir.errors import DatabaseUnavailable
+from pylantir.worklist.applying import AT_ONCE
+from pylantir.worklist.query import WorklistQuery
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with opened_site(tmp_path) as site:
+        yield site
+
+
+def wait_for_items(site: Site) -> None:
+    while not site.items.find(WorklistQuery(limit=1)):
+        time.sleep(0.001)
+
+
+def test_a_scanners_report_need_not_wait_for_the_end_of_a_large_import(site: Site) -> None:
+    site.source.records = [booking(str(n)) for n in range(6 * AT_ONCE)]
+    there = 0
+
+    def report() -> None:
+        nonlocal there
+        wait_for_items(site)
+        with site.database.write() as connection:
+            there = connection.exec_driver_sql("SELECT count(*) FROM worklist_items").scalar_one()
+
+    scanner = threading.Thread(target=report)
+    scanner.start()
+    site.sync.run_once()
+    scanner.join()
+    assert 0 < there < 6 * AT_ONCE
+    assert len(site.all()) == 6 * AT_ONCE
+
+
+def test_a_large_import_that_breaks_off_goes_on_in_the_next_round_with_the_same_uids(
+    site: Site,
+) -> None:
+    site.source.records = [booking(str(n)) for n in range(AT_ONCE + 1)]
+    with site.database.write() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER broken BEFORE INSERT ON worklist_items"
+            f" WHEN NEW.source_record_id = '{AT_ONCE}'"
+            " BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+        )
+    with pytest.raises(DatabaseUnavailable):
+        site.sync.run_once()
+    before = {item.source_record_id: item for item in site.all()}
+    assert len(before) == AT_ONCE
+    assert site.sync.states.state("book").cursor == ""
+    assert site.sync.states.runs("book") == []
+
+    with site.database.write() as connection:
+        connection.exec_driver_sql("DROP TRIGGER broken")
+    report = site.sync.run_once()
+    assert (len(report.plan.created), report.plan.unchanged) == (1, AT_ONCE)
+    after = {item.source_record_id: item for item in site.all()}
+    assert before.items() <= after.items()
+    assert len(after) == AT_ONCE + 1
+    assert site.sync.states.state("book").cursor == "cursor 2"
+
+
+def test_a_large_import_that_is_stopped_keeps_no_cursor(site: Site) -> None:
+    site.source.records = [booking(str(n)) for n in range(2 * AT_ONCE)]
+
+    def stop() -> None:
+        wait_for_items(site)
+        site.sync.stopping.set()
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    report = site.sync.run_once()
+    stopping.join()
+    assert not report.complete
+    assert len(site.all()) == AT_ONCE
+    assert site.sync.states.state("book").cursor == ""
+
+
+@pytest.mark.parametrize("what", ["created", "changed", "withdrawn", "missing", "back"])
+def test_every_kind_of_change_may_be_too_many_for_one_transaction(site: Site, what: str) -> None:
+    number = AT_ONCE + 1
+    everything = [booking(str(n)) for n in range(number)]
+    site.source.records = everything
+    site.sync.run_once()
+    if what == "changed":
+        site.source.records = [booking(str(n), scheduled_start_time="11:30") for n in range(number)]
+        site.sync.run_once()
+        assert {i.scheduled_procedure_step_start_time for i in site.all()} == {dt.time(11, 30)}
+        assert len(site.items.history(site.item("7").item_id or 0).changes) == 1
+    if what in ("withdrawn", "missing", "back"):
+        site.source.records = []
+        site.sync.run_once()
+        assert site.remembered("7", "missing_since")
+    if what == "withdrawn":
+        site.sync.run_once(accept_withdrawals=True)
+        assert site.scheduled() == []
+    if what == "back":
+        site.source.records = everything
+        site.sync.run_once()
+        assert site.remembered("7", "missing_since") is None
+    if what != "withdrawn":
+        assert len(site.scheduled()) == number
