@@ -193,6 +193,10 @@ class StepClosed(Conflict):
     """A completed or discontinued performed procedure step may no longer be updated."""
 
 
+class StepTooLarge(PylantirError):
+    """A performed procedure step has more in it than any that was performed."""
+
+
 class StoreError(PylantirError):
     """The database."""
 

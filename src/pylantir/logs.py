@@ -11,6 +11,7 @@ import contextlib
 import logging
 import logging.handlers
 import os
+import stat
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
@@ -20,6 +21,7 @@ from pylantir.errors import StartError
 
 _LINE = "%(asctime)s %(levelname)-7s %(message)s"
 _DATE = "%Y-%m-%d %H:%M:%S"
+_KEPT = "pylantir_line"
 
 _TOO_TALKATIVE = ("pynetdicom", "pydicom", "sqlalchemy", "alembic", "urllib3", "asyncio", "uvicorn")
 """Libraries whose own lines may hold identifiers; they speak only when something is broken."""
@@ -65,7 +67,7 @@ def _to_terminal(root: logging.Logger, level: int) -> None:
         handler = root.handlers[-1]
     else:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter(_LINE, _DATE))
+        handler.setFormatter(_Line(_LINE, _DATE))
         handler.setLevel(level)
         root.addHandler(handler)
     handler.addFilter(escape_controls)
@@ -90,9 +92,20 @@ def _to_file(root: logging.Logger, level: int, path: Path, max_bytes: int, backu
             "Change log.file in the configuration, or --log-file."
         ) from error
     handler.setLevel(level)
-    handler.setFormatter(logging.Formatter(_LINE, _DATE))
+    handler.setFormatter(_Line(_LINE, _DATE))
     handler.addFilter(escape_controls)
     root.addHandler(handler)
+
+
+class _Line(logging.Formatter):
+    """A line is put together once, though the terminal and the file get it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of a record."""
+        kept = vars(record)
+        if _KEPT not in kept:
+            kept[_KEPT] = super().format(record)
+        return str(kept[_KEPT])
 
 
 class _LogFile(logging.handlers.RotatingFileHandler):
@@ -103,6 +116,19 @@ class _LogFile(logging.handlers.RotatingFileHandler):
     def _open(self) -> TextIOWrapper:
         os.close(os.open(self.baseFilename, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
         return super()._open()
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802 - as logging has it
+        """Whether the line would make the file too large; a pipe or a device is never replaced.
+
+        Asks the system once for what logging asks four times.
+        """
+        if self.stream is None:
+            self.stream = self._open()
+        if self.maxBytes <= 0:
+            return False
+        found = os.fstat(self.stream.fileno())
+        size = found.st_size + len(self.format(record)) + 1
+        return stat.S_ISREG(found.st_mode) and size >= self.maxBytes
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - as logging has it
         """Say once that the file cannot be written; the terminal goes on."""

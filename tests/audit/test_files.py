@@ -269,7 +269,7 @@ while True:
     trail.record(events.configured(events.Actor("x"), "y", str(number)))
     number += 1
     if number == 500:
-        while not any(path.stat().st_size for path in Path(sys.argv[1]).glob("*")):
+        while not any(path.stat().st_size for path in Path(sys.argv[1]).glob("trail-*")):
             time.sleep(0.01)  # the other thread writes
         print(number, flush=True)
         sys.stdin.readline()

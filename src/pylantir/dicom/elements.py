@@ -8,9 +8,9 @@ bounded, so that what is not a data set is an error.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal, NamedTuple
 
 from pydicom.datadict import dictionary_VR
 
@@ -20,6 +20,7 @@ MAX_ELEMENTS = 4096
 
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFE_E000, 0xFFFE_E00D, 0xFFFE_E0DD
 _UNDEFINED = 0xFFFF_FFFF
+_LITTLE, _BIG = struct.Struct("<HHI"), struct.Struct(">HHI")
 _LONG_VRS = {vr.encode(): vr for vr in "OB OD OF OL OV OW SQ SV UC UN UR UT UV".split()}
 _SHORT_VRS = {
     vr.encode(): vr
@@ -36,12 +37,16 @@ class Encoding:
 
     @property
     def order(self) -> str:
-        """Byte order as :mod:`struct` and :meth:`int.from_bytes` spell it."""
+        """Byte order as :mod:`struct` spells it."""
         return "<" if self.little_endian else ">"
 
+    @property
+    def byte_order(self) -> Literal["little", "big"]:
+        """Byte order as :meth:`int.from_bytes` spells it."""
+        return "little" if self.little_endian else "big"
 
-@dataclass(frozen=True, slots=True)
-class Element:
+
+class Element(NamedTuple):
     """One element: its value as bytes, or for a sequence its items.
 
     A sequence of undefined length may have the VR UN, in implicit VR that of any attribute.
@@ -99,18 +104,17 @@ class _Reader:
         self._max_elements = max_elements
 
     def data_set(self, end: int, encoding: Encoding, depth: int) -> tuple[Element, ...]:
-        found = tuple(e for e in self._elements(end, encoding, depth) if e.tag & 0xFFFF)
-        if len(found) > 1 and len({e.tag for e in found}) < len(found):
-            # Which of the two is meant, each program answers for itself.
-            raise MalformedDataSet("an attribute that stands twice in one data set")
-        return found
-
-    def _elements(self, end: int, encoding: Encoding, depth: int) -> Iterator[Element]:
+        found: list[Element] = []
         while self._at < end:
             element = self._element(end, encoding, depth)
             if element is None:
-                return
-            yield element
+                break
+            if element.tag & 0xFFFF:
+                found.append(element)
+        if len(found) > 1 and len({e.tag for e in found}) < len(found):
+            # Which of the two is meant, each program answers for itself.
+            raise MalformedDataSet("an attribute that stands twice in one data set")
+        return tuple(found)
 
     def _element(self, end: int, encoding: Encoding, depth: int) -> Element | None:
         """The next element; nothing at the delimiter of the enclosing item."""
@@ -128,21 +132,19 @@ class _Reader:
         return Element(tag, vr, self._take(length, end))
 
     def _header(self, end: int, encoding: Encoding) -> tuple[int, str, int]:
-        order = encoding.order
-        group, element = struct.unpack(order + "HH", self._take(4, end))
+        """Tag, VR and length: eight bytes, twelve for some VRs (PS3.5 7.1.2, 7.1.3)."""
+        header = self._take(8, end)
+        little = encoding.little_endian
+        group, element, length = (_LITTLE if little else _BIG).unpack(header)
         tag = group << 16 | element
         if encoding.implicit_vr or group == 0xFFFE:
-            (length,) = struct.unpack(order + "I", self._take(4, end))
             return tag, _dictionary_vr(tag), length
-        spelt = self._take(2, end)
+        spelt = header[4:6]
         if vr := _SHORT_VRS.get(spelt):
-            (length,) = struct.unpack(order + "H", self._take(2, end))
-        elif vr := _LONG_VRS.get(spelt):
-            self._take(2, end)
-            (length,) = struct.unpack(order + "I", self._take(4, end))
-        else:
-            raise MalformedDataSet("an unknown value representation")
-        return tag, vr, length
+            return tag, vr, int.from_bytes(header[6:], encoding.byte_order)
+        if vr := _LONG_VRS.get(spelt):
+            return tag, vr, int.from_bytes(self._take(4, end), encoding.byte_order)
+        raise MalformedDataSet("an unknown value representation")
 
     def _items(
         self, length: int, end: int, encoding: Encoding, depth: int

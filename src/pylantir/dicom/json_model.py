@@ -97,6 +97,8 @@ def attributes_of(
             vr = _vr_of(element)
             if vr == "SQ":
                 found, usable = _sequence(element, encoding, terms)
+            elif not element.value:
+                found, usable = {}, True
             else:
                 found, usable = _values(element, vr, encoding, terms)
         except _Unusable:

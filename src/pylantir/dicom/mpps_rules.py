@@ -7,7 +7,7 @@ attribute, ``-`` where it is not allowed. Attributes without a row are type 3 an
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 
@@ -16,22 +16,26 @@ from pylantir.dicom.json_model import Attributes
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One attribute: its type for the SCU at N-CREATE and N-SET, and the rules of its items."""
+    """One attribute: its type for the SCU at N-CREATE and N-SET, and the rules of its items.
+
+    Attributes
+    ----------
+    key : str
+        The tag as DICOM JSON spells it.
+    is_sequence : bool
+        Whether the attribute is a sequence.
+    """
 
     tag: int
     create: str
     set: str
     items: tuple[Rule, ...] = ()
+    key: str = field(init=False)
+    is_sequence: bool = field(init=False)
 
-    @property
-    def key(self) -> str:
-        """The tag as DICOM JSON spells it."""
-        return f"{self.tag:08X}"
-
-    @property
-    def is_sequence(self) -> bool:
-        """Whether the attribute is a sequence."""
-        return dictionary_VR(self.tag) == "SQ"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", f"{self.tag:08X}")
+        object.__setattr__(self, "is_sequence", dictionary_VR(self.tag) == "SQ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,16 +32,16 @@ from pylantir.dicom.mpps_rules import (
     missing_at_the_end,
 )
 from pylantir.dicom.performed import (
+    MAX_ATTRIBUTES,
     as_data_set,
-    is_too_large,
     read_attributes,
     status_of,
     step_of,
 )
-from pylantir.dicom.scanners import Scanner, scanner_for
+from pylantir.dicom.scanners import Scanner, remembered
 from pylantir.dicom.sop_classes import MPPS, MPPS_RETRIEVE
 from pylantir.dicom.transport.messages import name_attributes
-from pylantir.errors import DuplicateStep, NotFound, PylantirError, StepClosed
+from pylantir.errors import DuplicateStep, NotFound, PylantirError, StepClosed, StepTooLarge
 from pylantir.worklist.identity import new_uid
 from pylantir.worklist.status import StepStatus
 from pylantir.worklist.step import LinkedStep, PerformedProcedureStep
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Answer = tuple[Dataset | int, Dataset | None]
+_Work = Callable[["Event", Scanner], Answer]
 
 _LARGE_BYTES = 65_536
 _STATUS = f"{STATUS:08X}"
@@ -113,7 +114,7 @@ class MppsScp:
     ) -> None:
         self._audit = audit
         self._steps = steps
-        self._config = config
+        self._scanner_of = remembered(config)
         self._clock = clock
         self._one_large_step = threading.Lock()
 
@@ -132,11 +133,10 @@ class MppsScp:
         """Handler of ``EVT_N_GET``."""
         return self._door("N-GET", event, self._get)
 
-    def _door(self, name: str, event: Event, work: Callable[[Event, Scanner], Answer]) -> Answer:
-        scanner = scanner_for(self._config, event.assoc.requestor.ae_title)
+    def _door(self, name: str, event: Event, work: _Work) -> Answer:
+        scanner = self._scanner_of(event.assoc.requestor.ae_title)
         try:
-            with self._one_large_step if _is_large(event) else nullcontext():
-                return work(event, scanner)
+            return self._work(event, scanner, work)
         except Refusal as refusal:
             self._audit.not_performed(event, name, refusal.for_log, Outcome.MINOR)
             log.warning("%s from %s refused: %s", name, scanner.ae_title, refusal.for_log)
@@ -150,6 +150,13 @@ class MppsScp:
             log.error("%s from %s failed: %s", name, scanner.ae_title, type(error).__name__)
             log.debug("cause", exc_info=True)
             return answers.status(answers.PROCESSING_FAILURE, "internal error"), None
+
+    def _work(self, event: Event, scanner: Scanner, work: _Work) -> Answer:
+        try:
+            with self._one_large_step if _is_large(event) else nullcontext():
+                return work(event, scanner)
+        except StepTooLarge as error:
+            raise Refusal(answers.RESOURCE_LIMITATION, str(error)) from None
 
     def _create(self, event: Event, scanner: Scanner) -> Answer:
         _require_class(event, MPPS)
@@ -246,8 +253,8 @@ def _modified(
     if status is None and changes.pop(_STATUS, {}).get("Value"):
         broken.append(Violation(STATUS, "invalid"))
     attributes: Attributes = {**present.attributes, **changes}
-    if is_too_large(attributes):
-        raise Refusal(answers.RESOURCE_LIMITATION, "the performed step has become too large")
+    if len(attributes) > MAX_ATTRIBUTES:
+        raise StepTooLarge(f"the performed step has more than {MAX_ATTRIBUTES} attributes")
     noted = list(map(str, broken))
     if status in (StepStatus.COMPLETED, StepStatus.DISCONTINUED):
         noted += map(str, missing_at_the_end(attributes))

@@ -7,7 +7,6 @@ not be the same, and nothing the scanner said is lost.
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,8 +29,7 @@ MAX_ELEMENTS = 40_000
 MAX_ATTRIBUTES = 512
 """At the root of a step; Table F.7.2-1 has forty, and few consoles add as many of their own."""
 
-MAX_CHARACTERS = 2**22
-"""Of a step as it is kept; a scanner could go on for ever to add attributes to it."""
+_STATUSES = {status.value: status for status in StepStatus}
 
 
 def read_attributes(data: bytes, encoding: Encoding) -> tuple[Attributes, list[Violation]]:
@@ -49,13 +47,6 @@ def read_attributes(data: bytes, encoding: Encoding) -> tuple[Attributes, list[V
     return attributes, [Violation(tag, "invalid") for tag in sorted(invalid)]
 
 
-def is_too_large(attributes: Mapping[str, Any]) -> bool:
-    """Whether a step has more in it than any that was performed."""
-    if len(attributes) > MAX_ATTRIBUTES:
-        return True
-    return len(json.dumps(attributes, ensure_ascii=False)) > MAX_CHARACTERS
-
-
 def as_data_set(attributes: Mapping[str, Any]) -> Dataset:
     """DICOM JSON as a data set, with the character set its texts need."""
     with charsets.quietly():  # a lenient scanner's values are given back as they came
@@ -69,7 +60,7 @@ def as_data_set(attributes: Mapping[str, Any]) -> Dataset:
 def status_of(attributes: Mapping[str, Any]) -> StepStatus | None:
     """Performed Procedure Step Status, or nothing when absent or unknown."""
     shown = _text(attributes, f"{STATUS:08X}").upper()
-    return StepStatus(shown) if shown in set(StepStatus) else None
+    return _STATUSES.get(shown)
 
 
 def step_of(

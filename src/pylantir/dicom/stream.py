@@ -17,7 +17,7 @@ from pylantir.dicom.transport.messages import write
 if TYPE_CHECKING:
     from pynetdicom.events import Event
 
-C_FIND_RSP, C_ECHO_RSP = 0x8020, 0x8030
+C_FIND_RSP, C_ECHO_RSP, N_CREATE_RSP, N_SET_RSP = 0x8020, 0x8030, 0x8140, 0x8120
 _DATA_SET_FOLLOWS, _NO_DATA_SET = 0x0001, 0x0101
 _P_DATA_TF = 0x04
 _DATA, _COMMAND, _LAST = 0x00, 0x01, 0x02
@@ -118,11 +118,31 @@ class Responses:
 
 
 def command_set(
-    command_field: int, sop_class_uid: str, message_id: int, status: int, *, with_data_set: bool
+    command_field: int,
+    sop_class_uid: str,
+    message_id: int,
+    status: int,
+    *,
+    with_data_set: bool = False,
+    instance_uid: str | None = None,
 ) -> bytes:
-    """The command set of a C-ECHO-RSP or C-FIND-RSP (PS3.7 Tables 9.3-13 and 9.3-4)."""
-    uid = sop_class_uid.encode("ascii")
-    uid += b"\0" * (len(uid) & 1)
+    """The command set of a response (PS3.7 9.3 and 10.3, such as Tables 9.3-4 and 10.3-10).
+
+    Parameters
+    ----------
+    command_field : int
+        Which response.
+    sop_class_uid : str
+        Affected SOP Class UID.
+    message_id : int
+        Message ID Being Responded To.
+    status : int
+        Status, without further elements that would explain it.
+    with_data_set : bool
+        Whether a data set follows.
+    instance_uid : str, optional
+        Affected SOP Instance UID.
+    """
     data_set = _DATA_SET_FOLLOWS if with_data_set else _NO_DATA_SET
     values = _VALUES.pack(
         *(0, 0x0100, 2, command_field),
@@ -130,5 +150,13 @@ def command_set(
         *(0, 0x0800, 2, data_set),
         *(0, 0x0900, 2, status),
     )
-    sop_class = _HEADER.pack(0, 0x0002, len(uid)) + uid
-    return _LENGTH.pack(0, 0x0000, 4, len(sop_class) + len(values)) + sop_class + values
+    body = _uid_element(0x0002, sop_class_uid) + values
+    if instance_uid is not None:
+        body += _uid_element(0x1000, instance_uid)
+    return _LENGTH.pack(0, 0x0000, 4, len(body)) + body
+
+
+def _uid_element(element: int, uid: str) -> bytes:
+    value = uid.encode("ascii")
+    value += b"\0" * (len(value) & 1)
+    return _HEADER.pack(0, element, len(value)) + value

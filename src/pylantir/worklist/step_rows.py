@@ -14,8 +14,10 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, bindparam, select
 
+from pylantir.errors import StepTooLarge
 from pylantir.worklist.status import StepStatus
 from pylantir.worklist.step import (
+    LinkedStep,
     PerformedProcedureStep,
     ScheduledStepReference,
     StepLink,
@@ -26,16 +28,21 @@ from pylantir.worklist.values import Code
 
 _steps, _links = performed_steps.c, step_links.c
 
-_STEP = select(performed_steps).where(_steps.sop_instance_uid == bindparam("uid"))
+MAX_CHARACTERS = 2**22
+"""Of the attributes of a step; a scanner could go on for ever to add to them."""
+
+_LINK = (_links.position, _links.item_id, _links.rule)
+_STEP = (
+    select(performed_steps, *_LINK)
+    .outerjoin(step_links, _links.sop_instance_uid == _steps.sop_instance_uid)
+    .where(_steps.sop_instance_uid == bindparam("uid"))
+    .order_by(_links.position)
+)
 _TAKEN = select(_steps.sop_instance_uid).where(_steps.sop_instance_uid == bindparam("uid"))
 _ADD = performed_steps.insert()
 _CHANGE = performed_steps.update().where(_steps.sop_instance_uid == bindparam("uid"))
 _ADD_LINKS = step_links.insert()
-_LINKS = (
-    select(_links.position, _links.item_id, _links.rule)
-    .where(_links.sop_instance_uid == bindparam("uid"))
-    .order_by(_links.position)
-)
+_LINKS = select(*_LINK).where(_links.sop_instance_uid == bindparam("uid")).order_by(_links.position)
 _PROGRESS = (
     select(_steps.status, _steps.started, _steps.discontinuation_reason)
     .join(step_links, _links.sop_instance_uid == _steps.sop_instance_uid)
@@ -52,20 +59,37 @@ def is_taken(connection: Connection, sop_instance_uid: str) -> bool:
     return connection.execute(_TAKEN, {"uid": sop_instance_uid}).first() is not None
 
 
-def find_step(connection: Connection, sop_instance_uid: str) -> PerformedProcedureStep | None:
-    """The step of that SOP Instance UID, if there is one."""
-    row = connection.execute(_STEP, {"uid": sop_instance_uid}).mappings().first()
-    return None if row is None else step_of(row)
+def find_step(connection: Connection, sop_instance_uid: str) -> LinkedStep | None:
+    """The step of that SOP Instance UID and its links, if there is one."""
+    rows = connection.execute(_STEP, {"uid": sop_instance_uid}).mappings().all()
+    if not rows:
+        return None
+    links = (StepLink(*(row[column] for column in _LINK)) for row in rows)
+    return LinkedStep(step_of(rows[0]), tuple(link for link in links if link.position is not None))
 
 
 def add_step(connection: Connection, step: PerformedProcedureStep, stamp: str) -> None:
-    """Write a new step."""
-    connection.execute(_ADD, _row_of(step) | {"created_at": stamp, "updated_at": stamp})
+    """Write a new step.
+
+    Raises
+    ------
+    StepTooLarge
+        Its attributes are longer than :data:`MAX_CHARACTERS`.
+    """
+    row = {name: getattr(step, name) for name in _TEXTS} | _changing(step, stamp)
+    row["started"] = step.started.isoformat(" ")
+    connection.execute(_ADD, row | {"created_at": stamp})
 
 
 def change_step(connection: Connection, step: PerformedProcedureStep, stamp: str) -> None:
-    """Write a step over the one of the same SOP Instance UID."""
-    connection.execute(_CHANGE, _row_of(step) | {"uid": step.sop_instance_uid, "updated_at": stamp})
+    """Write what a message may change of the step of that SOP Instance UID (PS3.4 F.7.2.2).
+
+    Raises
+    ------
+    StepTooLarge
+        Its attributes are longer than :data:`MAX_CHARACTERS`.
+    """
+    connection.execute(_CHANGE, _changing(step, stamp) | {"uid": step.sop_instance_uid})
 
 
 def add_links(connection: Connection, sop_instance_uid: str, links: Sequence[StepLink]) -> None:
@@ -98,16 +122,22 @@ _TEXTS = (
 )
 
 
-def _row_of(step: PerformedProcedureStep) -> dict[str, Any]:
+def _changing(step: PerformedProcedureStep, stamp: str) -> dict[str, Any]:
+    """Columns of what may change. Who did what for whom, and since when, stays as it was created:
+    to write it again would renew its indexes and look for links to another SOP Instance UID.
+    """
+    attributes = json.dumps(step.attributes, ensure_ascii=False)
+    if len(attributes) > MAX_CHARACTERS:
+        raise StepTooLarge("the performed step has become too large")
     reason = step.discontinuation_reason
-    return {name: getattr(step, name) for name in _TEXTS} | {
+    return {
         "status": step.status.value,
-        "started": step.started.isoformat(" "),
         "ended": step.ended.isoformat(" ") if step.ended else "",
         "discontinuation_reason": json.dumps(asdict(reason)) if reason else "",
-        "attributes": json.dumps(step.attributes, ensure_ascii=False),
+        "attributes": attributes,
         "violations": json.dumps(step.violations),
         "version": step.version,
+        "updated_at": stamp,
     }
 
 

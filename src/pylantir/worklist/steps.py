@@ -72,6 +72,8 @@ class StepStore:
         ------
         DuplicateStep
             The SOP Instance UID is taken.
+        StepTooLarge
+            No step that was performed has that much in it.
         """
         with self.database.write() as connection:
             mark = self._begin(connection)
@@ -103,6 +105,8 @@ class StepStore:
             It is COMPLETED or DISCONTINUED.
         Conflict
             The new status is not reachable from the present one.
+        StepTooLarge
+            No step that was performed has that much in it.
         """
         with self.database.write() as connection:
             mark = self._begin(connection)
@@ -291,10 +295,10 @@ def _place(present: LinkedStep, position: int | None) -> int:
 
 
 def _linked_step(connection: Connection, sop_instance_uid: str) -> LinkedStep:
-    step = step_rows.find_step(connection, sop_instance_uid)
-    if step is None:
+    found = step_rows.find_step(connection, sop_instance_uid)
+    if found is None:
         raise NotFound(f"no performed procedure step {sop_instance_uid}")
-    return LinkedStep(step, step_rows.links_of(connection, sop_instance_uid))
+    return found
 
 
 def _after(day: dt.date) -> str:

@@ -12,9 +12,10 @@ from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_ECHO, C_FIND, N_CREATE, N_GET, N_SET
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.service_class import BasicWorklistManagementServiceClass
+from pynetdicom.service_class_n import ProcedureStepServiceClass
 
 from pylantir.dicom.sop_classes import MPPS, MPPS_RETRIEVE, VERIFICATION, WORKLIST_FIND
-from pylantir.dicom.stream import C_ECHO_RSP, Cut, command_set
+from pylantir.dicom.stream import C_ECHO_RSP, N_CREATE_RSP, N_SET_RSP, Cut, command_set
 from pylantir.dicom.transport import pdus
 from pylantir.dicom.transport.blank import Blank
 from pylantir.dicom.transport.dimse import Messages
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SUCCESS = 0x0000
+_PROCESSING_FAILURE = 0x0110
 _UNRECOGNISED_OPERATION = 0x0211
 _MISTYPED_ARGUMENT = 0x0212
 _UNABLE_TO_PROCESS = 0xC000
@@ -47,6 +49,12 @@ _OPERATIONS: dict[str, tuple[type, ...]] = {
     MPPS_RETRIEVE: _MPPS_OPERATIONS,
 }
 """What a service class of ours answers; the library aborts or says nothing to all else."""
+
+_PERFORMED: dict[type, tuple[evt.EventType, int]] = {
+    N_CREATE: (evt.EVT_N_CREATE, N_CREATE_RSP),
+    N_SET: (evt.EVT_N_SET, N_SET_RSP),
+}
+"""What tells the handler, and what tells the peer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,18 +256,49 @@ class ScannerAssociation(Association):
             self._find(request, context)
         elif isinstance(request, C_ECHO):
             self._echo(request, context)
+        elif context.abstract_syntax == MPPS and _named_instance(request):
+            self._perform(request, context)
         else:
             super()._serve_request(msg, context_id)
 
     def _echo(self, request: C_ECHO, context: PresentationContext) -> None:
         """Tell the handler and answer success, the only status there is (PS3.7 9.1.5.1.4)."""
         evt.trigger(self, evt.EVT_C_ECHO, {"request": request, "context": context.as_tuple})
+        self._succeed(C_ECHO_RSP, request, context, str(request.AffectedSOPClassUID))
+
+    def _perform(self, request: N_CREATE | N_SET, context: PresentationContext) -> None:
+        """Have an N-CREATE or N-SET of a named instance done, and say how it went."""
+        kind = type(request)
+        event, response = _PERFORMED[kind]
+        about = {"request": request, "context": context.as_tuple}
+        try:
+            status, _ = cast(tuple[Any, Any], evt.trigger(self, event, about))
+        except Exception as error:  # a door: the peer hears that nothing was kept
+            log.error("a request of %s failed: %s", self.calling, type(error).__name__)
+            log.debug("cause", exc_info=True)
+            status = _PROCESSING_FAILURE
+        uid = _named_instance(request)
+        if status == _SUCCESS and not self.get_handlers(evt.EVT_DIMSE_SENT):
+            self._succeed(response, request, context, MPPS, uid)
+            return
+        answer = kind()
+        answer.MessageIDBeingRespondedTo = request.MessageID
+        answer.AffectedSOPClassUID = MPPS
+        answer.AffectedSOPInstanceUID = uid
+        answer = ProcedureStepServiceClass(self).validate_status(status, answer)
+        self.dimse.send_msg(answer, cast(int, context.context_id))
+
+    def _succeed(
+        self,
+        response: int,
+        request: Any,
+        context: PresentationContext,
+        sop_class: str,
+        instance_uid: str | None = None,
+    ) -> None:
+        """Write a response that says success and nothing more."""
         answer = command_set(
-            C_ECHO_RSP,
-            str(request.AffectedSOPClassUID),
-            cast(int, request.MessageID),
-            _SUCCESS,
-            with_data_set=False,
+            response, sop_class, request.MessageID, _SUCCESS, instance_uid=instance_uid
         )
         cut = Cut.within(cast(int, context.context_id), self.dimse.maximum_pdu_size)
         cast(UpperLayer, self.dul).write(cut.command(answer))
@@ -283,6 +322,17 @@ class ScannerAssociation(Association):
             self.dimse.send_msg(
                 service.validate_status(status, answer), cast(int, context.context_id)
             )
+
+
+def _named_instance(request: Any) -> str | None:
+    """The SOP Instance UID that an N-CREATE or N-SET of MPPS names; the library sees to others."""
+    if isinstance(request, N_CREATE):
+        sop_class, instance = request.AffectedSOPClassUID, request.AffectedSOPInstanceUID
+    elif isinstance(request, N_SET):
+        sop_class, instance = request.RequestedSOPClassUID, request.RequestedSOPInstanceUID
+    else:
+        return None
+    return instance if sop_class == MPPS else None
 
 
 def _refusal(sop_class: str | None, request: Any) -> int:

@@ -6,7 +6,6 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom import evt
@@ -17,12 +16,7 @@ from pynetdicom.dsutils import encode
 from pynetdicom.pdu_primitives import P_DATA
 
 from pylantir.dicom.stream import Cut
-from pylantir.dicom.transport.commands import (
-    InstanceRequest,
-    read_request,
-    success,
-    success_bytes,
-)
+from pylantir.dicom.transport.commands import InstanceRequest, read_request
 from pylantir.dicom.transport.lines import Line
 from pylantir.dicom.transport.requests import KnownRequest, KnownRequests
 
@@ -131,18 +125,9 @@ class Messages(DIMSEServiceProvider):
         self.msg_queue.put((context_id, request))
 
     def send_msg(self, primitive: Any, context_id: int) -> None:
-        """Announce a message and send it, command and data set together.
-
-        Who hears of it may change it, all but a success.
-        """
+        """Announce a message and send it, command and data set together."""
         layer: Any = self.dul
         cut = Cut.within(context_id, self.maximum_pdu_size)
-        command = success(primitive)
-        if command is not None:
-            announced = SimpleNamespace(command_set=command)
-            evt.trigger(self.assoc, evt.EVT_DIMSE_SENT, {"message": announced})
-            layer.write(cut.command(success_bytes(command)))
-            return
         kinds: dict[Any, Any] = (
             _RQ_TO_MESSAGE if primitive.MessageIDBeingRespondedTo is None else _RSP_TO_MESSAGE
         )
