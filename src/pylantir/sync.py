@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from pylantir.audit.events import Actor, AuditEvent, Kind, Role, booking
 from pylantir.audit.trail import AuditTrail
 from pylantir.errors import InvalidItem, SourceError, ValueProblem
+from pylantir.sources import base
 from pylantir.sources.base import Batch, BookingWindow, RejectedRecord, Source, SourceRecord
 from pylantir.worklist.applying import Part, apply_part, parts
 from pylantir.worklist.item import WorklistItem, make_item
@@ -177,8 +178,9 @@ class Synchronizer:
         state = self.states.state(self.name)
         window = self._window(state, began, full)
         batch = self._source.fetch(window)
-        plan, rejected = self._plan(batch, window)
+        plan, rejected, unmentioned = self._plan(batch, window)
         self._confirm(plan, batch)
+        self._withdraw_lost(plan, unmentioned)
         frozen = plan.is_mass_withdrawal and not accept_withdrawals
         notes = (*batch.notes, *self._source.notes())
         report = SyncReport(
@@ -199,8 +201,13 @@ class Synchronizer:
             full=full or since_full is None or since_full >= FULL_EVERY_DAYS,
         )
 
-    def _plan(self, batch: Batch, window: BookingWindow) -> tuple[Plan, list[RejectedRecord]]:
-        """Compare the batch with the worklist, some records at a time: a project may be large."""
+    def _plan(
+        self, batch: Batch, window: BookingWindow
+    ) -> tuple[Plan, list[RejectedRecord], list[str]]:
+        """Compare the batch with the worklist, some records at a time: a project may be large.
+
+        The last of what it returns are scheduled items that the batch says nothing of.
+        """
         with self._database.read() as connection:
             states = known_states(connection, self.name)
             adoptable = [] if window.cursor else adoptable_items(connection)
@@ -217,12 +224,17 @@ class Synchronizer:
                 known = known_items(connection, self.name, [*items, *withdrawn])
             plan_items(plan, known, items.values(), Claims(adoptable, list(items.values())))
             plan_withdrawals(plan, known, withdrawn)
-        if batch.complete:
-            gone = absent(states, named, batch.scope.covers)
-            for some in in_parts(gone):
-                with self._database.read() as connection:
-                    plan.missing.extend(known_items(connection, self.name, some).values())
-        return plan, rejected
+        gone = absent(states, named, batch.scope.covers) if batch.complete else []
+        for each in self._known(gone):
+            plan.missing.append(each)
+        days = base.DaysCovered(window.first_day, window.last_day)
+        return plan, rejected, absent(states, named.union(gone), days.covers)
+
+    def _known(self, record_ids: Sequence[str]) -> Iterator[Known]:
+        for some in in_parts(record_ids):
+            with self._database.read() as connection:
+                found = known_items(connection, self.name, some)
+            yield from found.values()
 
     def _items(
         self, records: Sequence[SourceRecord], named: set[str], rejected: list[RejectedRecord]
@@ -261,9 +273,18 @@ class Synchronizer:
         missing, plan.missing = plan.missing, PackedList()
         for each in missing:
             if is_gone(each):
-                plan.withdrawn.append((each, "no longer at its source"))
+                plan.withdrawn.append((each, _GONE))
             else:
                 plan.missing.append(each)
+
+    def _withdraw_lost(self, plan: Plan, unmentioned: Sequence[str]) -> None:
+        """Withdraw what is gone although no batch can tell so, such as a renamed record."""
+        if not unmentioned:
+            return
+        revived = any("performed_procedure_step_status" in names for names in plan.changed_fields)
+        lost = self._source.lost(unmentioned, newcomers=bool(plan.created) or revived)
+        for each in self._known(sorted(lost)):
+            plan.withdrawn.append((each, _GONE))
 
     def _is_gone(self, missing: Sequence[Known], batch: Batch) -> Callable[[Known], bool]:
         if batch.scope.certain:
@@ -321,6 +342,7 @@ def _after(
     )
 
 
+_GONE = "no longer at its source"
 _FROZEN = (
     "more than a quarter of the scheduled bookings would vanish at once, so nothing was withdrawn; "
     "look at the source, then: pylantir sync --source NAME --accept-withdrawals"

@@ -12,7 +12,7 @@ from tests.sources.redcap_site import Site, begin, many, redcap_site, use
 from tests.standins.redcap_data import RowKey
 from tests.standins.redcap_samples import empty_project, scan_key
 
-from pylantir.errors import SourceRefused
+from pylantir.errors import SourceRefused, SourceUnavailable
 from pylantir.worklist.status import ItemStatus
 
 BASE, SCAN = RowKey("baseline_arm_1"), RowKey("t1_arm_1", "mri", 1)
@@ -59,15 +59,72 @@ def test_a_renamed_record_id_field_changes_no_item(site: Site) -> None:
     assert site.items() == before
 
 
-def test_a_renamed_record_is_a_new_booking_and_the_old_one_goes_the_next_day(site: Site) -> None:
+def test_a_renamed_record_is_a_new_booking_and_the_old_one_goes_with_it(site: Site) -> None:
     site.sync()
     site.later(minutes=5)
     site.server.rename_record("3", "33")
     site.sync()
-    assert "33/t1_arm_1/mri/1" in site.scheduled()
-    site.later(hours=25)
+    booked = [key for key in site.scheduled() if key.startswith("3")]
+    assert booked == ["33/t1_arm_1/mri/1"]
+
+
+def test_a_record_that_gets_its_name_back_has_its_old_item(site: Site) -> None:
     site.sync()
-    assert "3/t1_arm_1/mri/1" not in site.scheduled()
+    before = site.items()["3/t1_arm_1/mri/1"]
+    for old, new in (("3", "33"), ("33", "3")):
+        site.later(minutes=5)
+        site.server.rename_record(old, new)
+        site.sync()
+    assert [key for key in site.scheduled() if key.startswith("3")] == ["3/t1_arm_1/mri/1"]
+    assert site.items()["3/t1_arm_1/mri/1"].study_instance_uid == before.study_instance_uid
+
+
+def test_a_new_booking_makes_no_other_one_disappear(site: Site) -> None:
+    many(site, 12)
+    site.sync()
+    before = site.scheduled()
+    site.later(minutes=5)
+    site.project.put("99", {"study_id": "S-99"}, BASE)
+    scan = {"mri_instance": "1", "mri_date": "2026-03-03", "mri_time": "10:00"}
+    site.project.put("99", scan, SCAN)
+    site.sync()
+    assert site.scheduled() == sorted([*before, "99/t1_arm_1/mri/1"])
+
+
+def test_in_a_large_project_a_renamed_record_goes_too(site: Site) -> None:
+    many(site, 12)
+    site.config["chunk_size"] = 5
+    site.sync()
+    site.later(minutes=5)
+    site.server.rename_record("3", "33")
+    site.sync()
+    assert {key.partition("/")[0] for key in site.scheduled()} & {"3", "33"} == {"33"}
+
+
+def test_a_renamed_record_does_not_go_before_it_is_known_to_be_gone(site: Site) -> None:
+    site.sync()
+    before = set(site.scheduled())
+    site.later(minutes=5)
+    site.server.rename_record("3", "33")
+    site.server.fault("record", status=500, body="<html></html>", nth=3, times=5)
+    with pytest.raises(SourceUnavailable):
+        site.sync()
+    assert set(site.scheduled()) == before
+    site.server.faults.clear()
+    site.sync()
+    assert {key.partition("/")[0] for key in site.scheduled()} & {"3", "33"} == {"33"}
+
+
+@pytest.mark.parametrize("chunk_size", [5, 500])
+def test_without_the_log_a_deleted_record_goes_as_soon(site: Site, chunk_size: int) -> None:
+    many(site, 12)
+    site.config["chunk_size"] = chunk_size
+    site.server.set_rights(logging=False)
+    site.sync()
+    site.later(minutes=5)
+    site.server.delete_record("3")
+    site.sync()
+    assert not [key for key in site.scheduled() if key.startswith("3/")]
 
 
 def test_ids_with_the_prefix_of_a_group_are_read_and_a_groups_token_sees_its_own(

@@ -295,6 +295,26 @@ class Source(ABC):
         """
         raise NotImplementedError
 
+    def lost(self, record_ids: Sequence[str], *, newcomers: bool) -> frozenset[str]:
+        """Of scheduled bookings that a batch neither names nor covers, those that are gone.
+
+        Called after :meth:`fetch`, for a source whose bookings may go without a trace. What it
+        names is withdrawn.
+
+        Parameters
+        ----------
+        record_ids : sequence of str
+            Keys of the bookings.
+        newcomers : bool
+            The batch brought bookings that were unknown: they may have had another key before.
+
+        Raises
+        ------
+        SourceError
+            Could not ask.
+        """
+        return frozenset()
+
     def write_back(self, reports: Sequence[PerformedReport]) -> None:
         """Tell the source what scanners did with its bookings; saying it twice does no harm.
 

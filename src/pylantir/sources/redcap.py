@@ -52,7 +52,9 @@ _OPTIONAL_FIELDS = frozenset({"study_id", "family_id", "demo_sex", "youth_dob_y"
 """Fields of the published release that a project may do without."""
 
 _PSEUDO_FIELDS = frozenset({EVENT, INSTRUMENT, INSTANCE})
-_CLOSED_LOG = ("the token may not read the log: deleted records are noticed once a day only",)
+_CLOSED_LOG = ("the token may not read the log: the records of bookings are asked for instead",)
+_LARGE_AGAIN = dt.timedelta(minutes=15)
+"""Between two questions for every record of a project that is too large to ask in one part."""
 
 
 class RedcapSource(Source):
@@ -73,6 +75,7 @@ class RedcapSource(Source):
         self._asked: frozenset[str] = frozenset()
         self._left_out: list[Note] = []
         self._window: BookingWindow | None = None
+        self._ask_again = dt.datetime.min.replace(tzinfo=dt.UTC)
 
     def _read_mapping(self, known_fields: Collection[str]) -> FieldMapping:
         """The field mapping; once the project's fields are known, they decide what is unclear."""
@@ -236,6 +239,22 @@ class RedcapSource(Source):
         snapshot, _ = self._snapshot(self._window)
         found = {record.record_id for record in snapshot.of(parents)}
         return frozenset(record_ids) & found
+
+    def lost(self, record_ids: Sequence[str], *, newcomers: bool) -> frozenset[str]:
+        """Those whose record is gone: renamed, or deleted while the log is closed to us."""
+        now = self.settings.clock.now()
+        unseen = self._client.log_is_closed and now >= self._ask_again
+        if not newcomers and not unseen:
+            return frozenset()
+        keys = {key: unescaped(key.partition("/")[0]) for key in record_ids}
+        parents = sorted(set(keys.values()))
+        if len(parents) > self._config.chunk_size:
+            there = self._client.record_ids()
+            self._ask_again = now + _LARGE_AGAIN
+        else:
+            there = self._client.record_ids(among=parents)
+        known = frozenset(there)
+        return frozenset(key for key, parent in keys.items() if parent not in known)
 
     def close(self) -> None:
         """Ask no more."""

@@ -173,13 +173,17 @@ class RedcapClient:
             return []  # "You cannot export events for classic projects"
         return [str(row.get("unique_event_name", "")) for row in _rows(exported, "events")]
 
-    def record_ids(self, since: dt.datetime | None = None) -> list[str]:
+    def record_ids(
+        self, since: dt.datetime | None = None, among: Sequence[str] | None = None
+    ) -> list[str]:
         """Record ids of the project in its order: all, or those changed since then.
 
         Parameters
         ----------
         since : datetime, optional
             Wall clock of the server.
+        among : sequence of str, optional
+            Only those of these that there are.
 
         Raises
         ------
@@ -189,7 +193,7 @@ class RedcapClient:
             No answer, or one that is no list of rows.
         """
         name = self.dictionary.record_id_field
-        rows = self.rows(fields=[name], since=since)
+        rows = self.rows(fields=[name], records=among, since=since)
         if not all(row.get(name) for row in rows):
             raise SourceRefused(
                 f"REDCap leaves out {name}: the token's user may not export record ids "
