@@ -28,7 +28,9 @@ from pylantir.worklist.schedule import (
     Plan,
     absent,
     adoptable_items,
+    as_scheduled,
     in_parts,
+    known_in_parts,
     known_items,
     known_states,
     plan_items,
@@ -225,16 +227,9 @@ class Synchronizer:
             plan_items(plan, known, items.values(), Claims(adoptable, list(items.values())))
             plan_withdrawals(plan, known, withdrawn)
         gone = absent(states, named, batch.scope.covers) if batch.complete else []
-        for each in self._known(gone):
-            plan.missing.append(each)
+        plan.missing.extend(known_in_parts(self._database, self.name, gone))
         days = base.DaysCovered(window.first_day, window.last_day)
         return plan, rejected, absent(states, named.union(gone), days.covers)
-
-    def _known(self, record_ids: Sequence[str]) -> Iterator[Known]:
-        for some in in_parts(record_ids):
-            with self._database.read() as connection:
-                found = known_items(connection, self.name, some)
-            yield from found.values()
 
     def _items(
         self, records: Sequence[SourceRecord], named: set[str], rejected: list[RejectedRecord]
@@ -262,7 +257,7 @@ class Synchronizer:
             if item.status in _NOT_TO_SCAN:
                 withdrawn[record.record_id] = f"its source says {item.status}"
             else:
-                items[record.record_id] = _as_scheduled(item)
+                items[record.record_id] = as_scheduled(item)
         return items, withdrawn
 
     def _confirm(self, plan: Plan, batch: Batch) -> None:
@@ -283,8 +278,8 @@ class Synchronizer:
             return
         revived = any("performed_procedure_step_status" in names for names in plan.changed_fields)
         lost = self._source.lost(unmentioned, newcomers=bool(plan.created) or revived)
-        for each in self._known(sorted(lost)):
-            plan.withdrawn.append((each, _GONE))
+        known = known_in_parts(self._database, self.name, sorted(lost))
+        plan.withdrawn.extend((each, _GONE) for each in known)
 
     def _is_gone(self, missing: Sequence[Known], batch: Batch) -> Callable[[Known], bool]:
         if batch.scope.certain:
@@ -380,13 +375,6 @@ def _checked_id(record_id: str) -> str:
         )
         raise InvalidItem([problem])
     return record_id
-
-
-def _as_scheduled(item: WorklistItem) -> WorklistItem:
-    """A source does not know what a scanner has begun."""
-    if item.status is ItemStatus.IN_PROGRESS:
-        return replace(item, status=ItemStatus.SCHEDULED)
-    return item
 
 
 def _run(name: str, report: SyncReport, started: str, ended: str) -> SyncRun:

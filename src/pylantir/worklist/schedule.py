@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, select
 
+from pylantir.worklist.database import Database
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.lookup import SERVED
 from pylantir.worklist.packed import PackedList
@@ -125,6 +126,21 @@ def known_items(connection: Connection, source: str, record_ids: Sequence[str]) 
             known = _known(row)
             found[known.item.source_record_id] = known
     return found
+
+
+def known_in_parts(database: Database, source: str, record_ids: Sequence[str]) -> Iterator[Known]:
+    """The same, read some at a time: a project may be large."""
+    for some in in_parts(record_ids):
+        with database.read() as connection:
+            found = known_items(connection, source, some)
+        yield from found.values()
+
+
+def as_scheduled(item: WorklistItem) -> WorklistItem:
+    """An item as a source may say it: it does not know what a scanner has begun."""
+    if item.status is ItemStatus.IN_PROGRESS:
+        return replace(item, status=ItemStatus.SCHEDULED)
+    return item
 
 
 def _served_of(source: str) -> tuple[ColumnElement[bool], ...]:
