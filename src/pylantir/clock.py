@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 import time
 import zoneinfo
 from collections.abc import Callable, Iterable, Sequence
@@ -222,6 +223,10 @@ def parse_date(text: str) -> dt.date:
         raise ValueError("expected a day of the calendar as YYYY-MM-DD or YYYYMMDD") from None
 
 
+_TIME = re.compile(r"([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:\.([0-9]{1,6}))?)?)?")
+_TIME_WITH_COLONS = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,6}))?)?")
+
+
 def parse_time(text: str) -> dt.time:
     """A time of day from DICOM TM (``HH[MM[SS[.F{1-6}]]]``) or ``HH:MM[:SS[.F]]`` (PS3.5 6.2).
 
@@ -232,23 +237,11 @@ def parse_time(text: str) -> dt.time:
     ValueError
         Not a time of day, or in another form.
     """
-    whole, _, fraction = text.partition(".")
-    parts = (
-        whole.split(":") if ":" in whole else [whole[i : i + 2] for i in range(0, len(whole), 2)]
-    )
-    plain = whole.replace(":", "")
-    well_formed = (
-        plain.isascii()
-        and plain.isdigit()
-        and 1 <= len(parts) <= 3
-        and all(len(p) == 2 for p in parts[1:])
-        and (len(parts[0]) == 2 or (len(parts[0]) == 1 and ":" in whole))
-        and ("." not in text or (len(parts) == 3 and 1 <= len(fraction) <= 6))
-        and (not fraction or (fraction.isascii() and fraction.isdigit()))
-    )
-    if not well_formed:
+    form = _TIME.fullmatch(text) or _TIME_WITH_COLONS.fullmatch(text)
+    if form is None:
         raise ValueError("expected a time as HH:MM[:SS] or HHMM[SS]")
-    hour, minute, second = (int(p) for p in (*parts, "0", "0")[:3])
+    hours, minutes, seconds, fraction = form.groups(default="")
+    hour, minute, second = int(hours), int(minutes or 0), int(seconds or 0)
     if hour > 23 or minute > 59 or second > 60:
         raise ValueError("expected a time of day between 00:00 and 23:59:59")
     return dt.time(hour, minute, min(second, 59), int(fraction.ljust(6, "0")) if fraction else 0)

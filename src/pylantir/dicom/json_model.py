@@ -176,9 +176,10 @@ def _valued(values: list[Any]) -> dict[str, Any]:
 
 
 def _split(text: str, vr: str) -> list[str]:
-    if text.count("\\") >= MAX_VALUES:
+    several = "\\" in text and vr not in _ONE_VALUE
+    if several and text.count("\\") >= MAX_VALUES:
         raise _Unusable
-    parts = [text] if vr in _ONE_VALUE else text.split("\\")
+    parts = text.split("\\") if several else [text]
     if vr in _CODES:
         return [part.strip(" \0") for part in parts]
     return [part.rstrip(" \0") for part in parts]

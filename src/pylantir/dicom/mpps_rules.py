@@ -6,8 +6,9 @@ attribute, ``-`` where it is not allowed. Attributes without a row are type 3 an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 
@@ -112,23 +113,20 @@ RULES: tuple[Rule, ...] = (
     Rule(0x0040_0340, "2", "3", _SERIES),  # Performed Series Sequence
 )
 
+_AT_CREATE, _AT_SET = attrgetter("create"), attrgetter("set")
+
 FINAL: tuple[int, ...] = (0x0040_0250, 0x0040_0251, 0x0040_0340)
 """Must have a value in a final state (F.7.2.2.2); this binds the scanner, so it is only noted."""
 
 
 def check_create(attributes: Attributes) -> list[Violation]:
     """Rules that the attribute list of an N-CREATE breaks."""
-    return [
-        violation for rule in RULES for violation in _check(attributes, rule, rule.create, "create")
-    ]
+    return _broken(RULES, attributes, _AT_CREATE)
 
 
 def check_set(attributes: Attributes) -> list[Violation]:
     """Rules that the modification list of an N-SET breaks; absent attributes stay as they are."""
-    present = [rule for rule in RULES if rule.key in attributes]
-    return [
-        violation for rule in present for violation in _check(attributes, rule, rule.set, "set")
-    ]
+    return _broken([rule for rule in RULES if rule.key in attributes], attributes, _AT_SET)
 
 
 def missing_at_the_end(attributes: Attributes) -> list[Violation]:
@@ -146,20 +144,23 @@ def has_value(attributes: Attributes, key: str) -> bool:
     return bool("InlineBinary" in entry or entry.get("Value"))
 
 
-def _check(attributes: Attributes, rule: Rule, kind: str, message: str) -> Iterator[Violation]:
-    if rule.key not in attributes:
-        # An absent type 2 sequence says what an empty one says, and most consoles leave out
-        # those that point at retired SOP classes.
-        if kind == "1" or (kind == "2" and not rule.is_sequence):
-            yield Violation(rule.tag, "missing")
-        return
-    if kind == "-":
-        yield Violation(rule.tag, "not allowed")
-        return
-    if kind == "1" and not has_value(attributes, rule.key):
-        yield Violation(rule.tag, "empty")
-        return
-    if rule.items:
-        for item in attributes[rule.key].get("Value") or ():
-            for inner in rule.items:
-                yield from _check(item, inner, getattr(inner, message), message)
+def _broken(
+    rules: Iterable[Rule], attributes: Attributes, kind_of: Callable[[Rule], str]
+) -> list[Violation]:
+    """Which of these rules a data set, or an item of a sequence, breaks."""
+    broken: list[Violation] = []
+    for rule in rules:
+        kind = kind_of(rule)
+        if rule.key not in attributes:
+            # An absent type 2 sequence says what an empty one says, and most consoles leave out
+            # those that point at retired SOP classes.
+            if kind == "1" or (kind == "2" and not rule.is_sequence):
+                broken.append(Violation(rule.tag, "missing"))
+        elif kind == "-":
+            broken.append(Violation(rule.tag, "not allowed"))
+        elif kind == "1" and not has_value(attributes, rule.key):
+            broken.append(Violation(rule.tag, "empty"))
+        elif rule.items:
+            for item in attributes[rule.key].get("Value") or ():
+                broken += _broken(rule.items, item, kind_of)
+    return broken

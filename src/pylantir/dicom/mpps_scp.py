@@ -277,6 +277,8 @@ def _judge(violations: Iterable[Violation], scanner: Scanner) -> Dataset | int:
         There are some, and the scanner is not a lenient one.
     """
     found = list(violations)
+    if not found:
+        return answers.SUCCESS
     for kind, code in _KINDS:
         tags = [violation.tag for violation in found if violation.kind == kind]
         if tags:

@@ -102,7 +102,7 @@ def step_of(
 def _text(attributes: Mapping[str, Any], tag: str) -> str:
     values = attributes.get(tag, {}).get("Value") or ("",)
     value = values[0]
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         groups = (value.get(name, "") for name in ("Alphabetic", "Ideographic", "Phonetic"))
         return "=".join(groups).rstrip("=")
     return str(value if value is not None else "").strip()

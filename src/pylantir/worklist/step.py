@@ -146,16 +146,21 @@ class LinkedStep:
         One for each of its references.
     items : tuple of WorklistItem
         Linked items as far as they were read in the same transaction, as they were before it.
+
+    Attributes
+    ----------
+    item_ids : tuple of int
+        Numbers of the linked items.
     """
 
     step: PerformedProcedureStep
     links: tuple[StepLink, ...]
     items: tuple[WorklistItem, ...] = field(default=(), compare=False, repr=False)
+    item_ids: tuple[int, ...] = field(init=False, compare=False, repr=False)
 
-    @property
-    def item_ids(self) -> tuple[int, ...]:
-        """Numbers of the linked items."""
-        return tuple(link.item_id for link in self.links if link.item_id is not None)
+    def __post_init__(self) -> None:
+        numbers = tuple([link.item_id for link in self.links if link.item_id is not None])
+        object.__setattr__(self, "item_ids", numbers)
 
     @property
     def is_unlinked(self) -> bool:

@@ -94,7 +94,15 @@ def change_step(connection: Connection, step: PerformedProcedureStep, stamp: str
 
 def add_links(connection: Connection, sop_instance_uid: str, links: Sequence[StepLink]) -> None:
     """Write what a new step is linked to."""
-    rows = [{"sop_instance_uid": sop_instance_uid, **asdict(link)} for link in links]
+    rows = [
+        {
+            "sop_instance_uid": sop_instance_uid,
+            "position": link.position,
+            "item_id": link.item_id,
+            "rule": link.rule,
+        }
+        for link in links
+    ]
     connection.execute(_ADD_LINKS, rows)
 
 
