@@ -30,7 +30,6 @@ from pylantir.worklist.backups import BackupFolder
 from pylantir.worklist.database import Database
 from pylantir.worklist.instance import InstanceLock
 from pylantir.worklist.journal import QueryJournal, journal_path
-from pylantir.worklist.query import WorklistQuery
 from pylantir.worklist.schema import prepare
 from pylantir.worklist.steps import StepStore
 from pylantir.worklist.store import ItemStore
@@ -237,7 +236,7 @@ class Daemon:
         """
         try:
             self._begin_trail()
-            self._ask_once()
+            self.ae.rehearse()
             self._start(self._server)
             self._prove()
             # Not sooner: what sources load and fetch would be time that the first scanner waits.
@@ -263,13 +262,6 @@ class Daemon:
                 f"cannot write the audit trail: {error}. Change audit.path in the configuration."
             ) from error
         audit.record(events.application(events.Kind.START, title))
-
-    def _ask_once(self) -> None:
-        """Put the SQL of a scanner's query into words, so that the first scanner need not wait."""
-        worklist = self.worklist
-        scanner = scanner_for(worklist.config, worklist.config.ae_title)
-        query = scanner.limit(WorklistQuery(), worklist.clock.today())
-        worklist.items.find(replace(query, limit=1))
 
     def _compare_zones(self) -> None:
         """Say which rules of time zones count, and when the operating system has others."""

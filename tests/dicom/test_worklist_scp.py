@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
@@ -15,9 +16,10 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
 )
+from sqlalchemy import event
 from tests.dicom.modality import C_FIND, WORKLIST, encode
 from tests.dicom.serving import Server, everything, query, step_of
-from tests.worklist.bookings import booking
+from tests.worklist.bookings import DAY, booking
 
 MakeServer = Callable[..., Server]
 
@@ -357,3 +359,40 @@ def test_an_undefined_length_is_understood(server: Server) -> None:
     ds.ScheduledProcedureStepSequence[0].is_undefined_length_sequence_item = True
     assert b"\xff\xff\xff\xff" in encode(ds)
     assert server.ids(ds) == ["PID-1"]
+
+
+def test_after_a_rehearsal_the_first_query_needs_no_sql_put_into_words(
+    make_server: MakeServer,
+) -> None:
+    server = make_server()
+    server.book("1")
+    server.ae.rehearse()
+    new: list[str] = []
+
+    def note(*about: Any) -> None:
+        statement, context = about[2], about[4]
+        if context.compiled is not None and context.cache_hit.name != "CACHE_HIT":
+            new.append(str(statement))
+
+    event.listen(server.database.engine, "before_cursor_execute", note)
+    today = {"ScheduledProcedureStepStartDate": f"{DAY:%Y%m%d}", "Modality": "MR"}
+    try:
+        assert server.ids(query()) == ["PID-1"]
+        assert server.ids(query({"ScheduledStationAETitle": "MR1", **today})) == ["PID-1"]
+        assert new == []
+        assert server.ids(query(PatientID="PID-1")) == ["PID-1"]
+        assert new, "what nobody rehearsed is put into words when it is asked"
+    finally:
+        event.remove(server.database.engine, "before_cursor_execute", note)
+
+
+def test_a_rehearsal_is_told_to_nobody(
+    make_server: MakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = make_server(audited=True)
+    server.book("1")
+    caplog.set_level(logging.INFO)
+    server.ae.rehearse()
+    assert caplog.messages == []
+    server.audit.stop()
+    assert not server.trail.files()

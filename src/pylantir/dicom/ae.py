@@ -121,6 +121,16 @@ class ApplicationEntity:
         """Whether nobody gets in without TLS."""
         return self._config.tls is not None and not self._config.tls.plain
 
+    def rehearse(self) -> None:
+        """Put first answers together before anybody waits for one.
+
+        Raises
+        ------
+        StoreError
+            The database cannot be read.
+        """
+        self._worklist.rehearse(self._config.ae_title)
+
     def start(self) -> None:
         """Listen.
 

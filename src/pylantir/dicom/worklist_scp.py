@@ -9,14 +9,17 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
+from pydicom.uid import ImplicitVRLittleEndian
+from pynetdicom.dsutils import encode
 
 from pylantir.audit.events import Outcome
-from pylantir.clock import SiteClock
+from pylantir.clock import SiteClock, as_da
 from pylantir.dicom import answers
 from pylantir.dicom.audited import DicomAudit, QueryOutcome
 from pylantir.dicom.kept import Alike, KeptAnswers
 from pylantir.dicom.plans import SHORT_IDENTIFIER, Plan, make_plan, plan_again
 from pylantir.dicom.scanners import Scanner, remembered
+from pylantir.dicom.scu_identifier import build_identifier
 from pylantir.dicom.stream import C_FIND_RSP, Cut, Responses
 from pylantir.dicom.transport import cancellations
 from pylantir.errors import InvalidQuery, PylantirError, StoreError
@@ -39,6 +42,7 @@ _NEXT = {1: 9, 10: 90}
 """After so many responses, how many come next; later on, as many as make :data:`_SEND_AT` bytes."""
 
 _SEND_AT = 65_536
+_USUAL_KEYS = {"ScheduledStationAETitle": "MR", "Modality": "MR"}
 _SHORT = 50
 """Answers that go out in one send with the final response, when they are there already."""
 
@@ -78,6 +82,29 @@ class WorklistScp:
     def observe(self, answered: Callable[[Event, int, int], None]) -> None:
         """Tell somebody the command field and the final status of each answer written here."""
         self._answered = answered
+
+    def rehearse(self, calling_ae_title: str) -> None:
+        """Put first answers together and give them to nobody, so that no scanner waits for that.
+
+        What a process does for the first time takes longest: SQL is put into words, encoders are
+        made, the first pages of the database are read.
+
+        Parameters
+        ----------
+        calling_ae_title : str
+            Whose settings hold for them.
+
+        Raises
+        ------
+        StoreError
+            The database cannot be read.
+        """
+        scanner, today = self._scanner(calling_ae_title.strip()), self._clock.today()
+        for keys in ({}, _USUAL_KEYS | {"ScheduledProcedureStepStartDate": as_da(today)}):
+            identifier = encode(build_identifier(keys, character_set=None), True, True)
+            cut = Cut.within(1, None)
+            plan = make_plan(identifier or b"", ImplicitVRLittleEndian, cut, scanner, today)
+            next(self._kept.parts(plan.query, plan.alike), None)
 
     def handle_find(self, event: Event) -> Iterator[Answer]:
         """Handler of ``EVT_C_FIND``: writes the responses; yields the status of a failure.
