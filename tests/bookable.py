@@ -41,6 +41,7 @@ class BookableSource(Source):
     def __init__(self, settings: SourceSettings | None = None) -> None:
         super().__init__(settings or SourceSettings(name="book", config={}, field_mapping={}))
         self.records: list[SourceRecord] = []
+        self.records_on: Callable[[BookingWindow], list[SourceRecord]] | None = None
         self.complete = True
         self.error: Exception | None = None
         self.scope: Callable[[BookingWindow], Scope] = _all_days
@@ -58,7 +59,8 @@ class BookableSource(Source):
         if self.error is not None:
             raise self.error
         cursor = f"cursor {len(self.windows)}"
-        return Batch(list(self.records), self.scope(window), self.complete, cursor)
+        records = self.records if self.records_on is None else self.records_on(window)
+        return Batch(list(records), self.scope(window), self.complete, cursor)
 
     def values_of(self, record: SourceRecord) -> dict[str, Any]:
         return dict(record.fields)

@@ -57,14 +57,19 @@ def opened_site(folder: Path) -> Iterator[Site]:
 
 
 def begin(site: Site, record_id: str) -> str:
-    item = site.item(record_id)
-    uid = f"2.25.{item.item_id}"
+    step = step_of(site.item(record_id))
+    StepStore(site.database, now=site.clock.now).create(step)
+    return step.sop_instance_uid
+
+
+def step_of(item: WorklistItem) -> PerformedProcedureStep:
+    """A step that a scanner has just begun for an item."""
     reference = ScheduledStepReference(
         study_instance_uid=item.study_instance_uid,
         scheduled_procedure_step_id=item.scheduled_procedure_step_id,
     )
-    step = PerformedProcedureStep(
-        sop_instance_uid=uid,
+    return PerformedProcedureStep(
+        sop_instance_uid=f"2.25.{item.item_id}",
         status=StepStatus.IN_PROGRESS,
         performed_procedure_step_id="1",
         performed_station_ae_title="MR1",
@@ -76,5 +81,3 @@ def begin(site: Site, record_id: str) -> str:
         references=(reference,),
         attributes={},
     )
-    StepStore(site.database, now=site.clock.now).create(step)
-    return uid

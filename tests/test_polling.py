@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -164,11 +165,23 @@ def test_a_source_whose_configuration_is_wrong_is_reported_and_tried_again(
     assert SourceStore(database).state("book").last_error == ""
 
 
-def test_an_unknown_type_names_the_known_ones(database: Database) -> None:
-    entry = {"name": "a", "type": "recap"}
-    config = Config.model_validate({"db_path": "x.db", "data_sources": [entry]})
-    with pytest.raises(ConfigurationError, match=r"calpendo.*csv.*redcap.*did you mean redcap"):
-        pollers(config, {}, database, MovableClock())
+def test_an_unknown_type_names_the_known_ones_and_leaves_the_other_sources_running(
+    database: Database,
+) -> None:
+    source = BookableSource()
+    source.records = [booking("1")]
+    register_source("bookable", lambda _: source)
+    entries = [{"name": "a", "type": "recap"}, {"name": "book", "type": "bookable"}]
+    config = Config.model_validate({"db_path": "x.db", "data_sources": entries})
+
+    odd, good = pollers(config, {}, database, MovableClock())
+    odd.round()
+    good.round()
+
+    said = SourceStore(database).state("a").last_error
+    assert re.search(r"calpendo.*csv.*redcap.*did you mean redcap", said)
+    assert SourceStore(database).state("book").last_error == ""
+    assert len(ItemStore(database).find(WorklistQuery())) == 1
 
 
 def test_a_disabled_source_gets_no_thread(database: Database) -> None:

@@ -23,7 +23,7 @@ from pylantir.errors import (
     StoreError,
 )
 from pylantir.hours import is_within
-from pylantir.sources import make_source, require_known
+from pylantir.sources import make_source
 from pylantir.sources.base import Source, SourceSettings
 from pylantir.sync import Synchronizer, SyncReport
 from pylantir.worklist.outbox import Outbox
@@ -157,14 +157,15 @@ class SourcePoller:
         """One round; returns the seconds to wait before the next."""
         try:
             self._succeeded(self._sync().run_once())
-            self._send_reports()
+            if self._source is not None:
+                send_reports(self._entry, self._source, self._database, self._clock)
         except (SourceError, ConfigurationError, StoreError) as error:
             return self._failed(error)
         except PylantirError as error:
             return self._failed(SourceUnavailable(error.for_log, quoted=str(error)))
         except Exception as error:  # a door: a source's defect must not end its thread
             log.debug("cause", exc_info=True)
-            return self._failed(_defect(error))
+            return self._failed(defect(error))
         return self._entry.sync_interval
 
     def _sync(self) -> Synchronizer:
@@ -190,32 +191,13 @@ class SourcePoller:
         level = logging.INFO if report.says_something else logging.DEBUG
         log.log(level, "source %s: %s; %s", name, report.summary, memory)
 
-    def _send_reports(self) -> None:
-        """Send what scanners did, when the site wants its source to know."""
-        if self._source is None or not wants_reports(self._entry):
-            return
-        box, now = Outbox(self._database), self._clock.now()
-        waiting = box.due(self._entry.name, now)
-        if not waiting:
-            return
-        try:
-            self._source.write_back([each.report for each in waiting])
-        except Exception as error:  # a door: bookings go on arriving when reports cannot leave
-            log.debug("cause", exc_info=True)
-            why = error if isinstance(error, SourceError) else _defect(error)
-            box.note_failed(waiting, str(why), now)
-            if waiting[0].attempts == 0:
-                log.warning("source %s: reports not taken: %s", self._entry.name, why.for_log)
-            return
-        box.note_sent(waiting, now)
-        log.info("source %s: %d reports of performed steps sent", self._entry.name, len(waiting))
-
     def _failed(self, error: PylantirError) -> float:
         self._failures += 1
         pause = _pause(self._entry.sync_interval, self._failures, error)
         self._remember(error, pause)
         level = logging.WARNING if self._failures == 1 else logging.DEBUG
-        log.log(level, "source %s: %s", self._entry.name, error.for_log)
+        words = error.for_log.removeprefix(f"source {self._entry.name}: ")
+        log.log(level, "source %s: %s", self._entry.name, words)
         return pause
 
     def _remember(self, error: PylantirError, pause: float) -> None:
@@ -228,7 +210,7 @@ class SourcePoller:
             log.debug("source %s: %s", self._entry.name, store_error.for_log)
 
 
-def _defect(error: Exception) -> SourceUnavailable:
+def defect(error: Exception) -> SourceUnavailable:
     """What people hear of a source's own mistake, whose words may tell values of records."""
     return SourceUnavailable(f"defect: {type(error).__name__}")
 
@@ -251,6 +233,27 @@ def wants_reports(entry: DataSource) -> bool:
     return bool(entry.config.get("write_back"))
 
 
+def send_reports(entry: DataSource, source: Source, database: Database, clock: SiteClock) -> None:
+    """Send what scanners did, when the site wants its source to know."""
+    if not wants_reports(entry):
+        return
+    box, now = Outbox(database), clock.now()
+    waiting = box.due(entry.name, now)
+    if not waiting:
+        return
+    try:
+        source.write_back([each.report for each in waiting])
+    except Exception as error:  # a door: bookings go on arriving when reports cannot leave
+        log.debug("cause", exc_info=True)
+        why = error if isinstance(error, SourceError) else defect(error)
+        box.note_failed(waiting, str(why), now)
+        if waiting[0].attempts == 0:
+            log.warning("source %s: reports not taken: %s", entry.name, why.for_log)
+        return
+    box.note_sent(waiting, now)
+    log.info("source %s: %d reports of performed steps sent", entry.name, len(waiting))
+
+
 def pollers(
     config: Config,
     environ: Mapping[str, str],
@@ -258,17 +261,9 @@ def pollers(
     clock: SiteClock,
     audit: AuditTrail | None = None,
 ) -> list[SourcePoller]:
-    """One poller for each enabled source.
-
-    Raises
-    ------
-    ConfigurationError
-        A source of a type that nobody knows.
-    """
-    enabled = [entry for entry in config.data_sources if entry.enabled]
-    for entry in enabled:
-        require_known(entry.type, entry.name)
+    """One poller for each enabled source; one that cannot be made says so in its own rounds."""
     return [
         SourcePoller(entry, settings_for(entry, config, environ, clock), database, clock, audit)
-        for entry in enabled
+        for entry in config.data_sources
+        if entry.enabled
     ]

@@ -26,6 +26,7 @@ from tests.conftest import (
     command,
     start_daemon,
 )
+from tests.waiting import eventually
 
 from pylantir.dicom import scu
 from pylantir.errors import PeerError
@@ -270,7 +271,6 @@ WRONG: tuple[tuple[dict[str, Any], tuple[str, ...]], ...] = (
         {"data_sources": [{"name": "a", "type": "csv", "sync_interval": "60s"}]},
         ('data_sources[0].sync_interval: expected seconds > 0, got "60s"',),
     ),
-    ({"data_sources": [{"name": "a", "type": "recap"}]}, ("'recap'", "redcap")),
     ({"db_path": "/path/to/worklist.db"}, ("db_path", "placeholder")),
     ({"db_path": "site.json/worklist.db"}, ("cannot create the database", "site.json", "db_path")),
     ({"db_path": "site.json"}, ("the database site.json", "not a database")),
@@ -286,6 +286,31 @@ def test_what_cannot_be_used_is_named(
 
     for part in named:
         assert part in told
+
+
+def test_a_source_of_an_unknown_type_is_named_and_keeps_neither_scanners_nor_others_waiting(
+    tmp_path: Path, daemon_process: StartDaemon
+) -> None:
+    desk = {"path": "bookings.csv", "settle_s": 0}
+    config = configuration(
+        tmp_path,
+        allowed_aet=["MR1"],
+        data_sources=[
+            {"name": "odd", "type": "recap"},
+            {"name": "desk", "type": "csv", "config": desk},
+        ],
+    )
+    (tmp_path / "bookings.csv").write_text(
+        "booking_id,patient_name,patient_id,modality,scheduled_start_date,scheduled_start_time\n"
+        f"1,Doe^Jane,P-1,MR,{dt.date.today()},10:00\n",
+        encoding="utf-8",
+    )
+
+    daemon = daemon_process("--config", config)
+
+    eventually(lambda: "source desk: 1 fetched, 1 created" in daemon.log)
+    eventually(lambda: "source odd: type: expected one of calpendo, csv, redcap" in daemon.log)
+    assert found(daemon, Modality="MR") == ["Doe^Jane"]
 
 
 def test_no_secret_stands_in_a_message(tmp_path: Path) -> None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.bookable import BookableSource, booking
+from tests.synced_site import step_of
 from tests.worklist.published import build
 
 from pylantir.cli import main
 from pylantir.clock import SiteClock
+from pylantir.config.schema import Config
+from pylantir.daemon import open_worklist
 from pylantir.errors import SourceUnavailable
+from pylantir.sources import register_source
+from pylantir.worklist.query import WorklistQuery
 
 pytestmark = pytest.mark.usefixtures("logging_as_it_was")
 
@@ -84,6 +92,67 @@ def test_a_source_that_fails_ends_in_exit_code_1_with_its_own_words(
     assert "FAIL  book: the server answered HTTP 503" in capsys.readouterr().err
 
 
+def test_a_round_that_fails_is_remembered_and_one_that_succeeds_makes_up_for_it(
+    source: BookableSource, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source.error = SourceUnavailable("the server answered HTTP 503")
+    main(["sync", "--once", "--config", config])
+    main(["sync", "--dry-run", "--config", config])
+    failed = state_of_book(config, capsys)
+    assert failed["state"] == "failing (1)"
+    assert failed["last_error"] == "the server answered HTTP 503"
+    source.error = None
+    main(["sync", "--once", "--config", config])
+    assert state_of_book(config, capsys)["state"] == "ok"
+
+
+def state_of_book(config: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    capsys.readouterr()
+    assert main(["sources", "--json", "--config", config]) == 0
+    states: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return next(state for state in states if state["source"] == "book")
+
+
+def test_a_defect_of_one_source_keeps_no_other_from_being_asked(
+    source: BookableSource, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = BookableSource()
+    broken.error = KeyError("Planted^Name")
+    register_source("broken", lambda _: broken)
+    values = json.loads(Path(config).read_text())
+    values["data_sources"].insert(0, {"name": "odd", "type": "broken"})
+    Path(config).write_text(json.dumps(values))
+
+    assert main(["sync", "--once", "--config", config]) == 1
+    said = capsys.readouterr().err
+    assert "FAIL  odd: defect: KeyError" in said
+    assert "Planted" not in said
+    assert "OK    book: 3 fetched, 3 created" in said
+    assert main(["check-config", "--online", "--config", config]) == 1
+    answered = capsys.readouterr()
+    assert "FAIL  odd: defect: KeyError" in answered.err
+    assert "OK    book: answers" in answered.out
+
+
+def test_a_round_sends_what_scanners_did_to_a_source_that_wants_to_know(
+    source: BookableSource, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heard: list[str] = []
+    source.write_back = lambda reports: heard.extend(each.status for each in reports)  # type: ignore[method-assign]
+    values = json.loads(Path(config).read_text())
+    values["data_sources"][0]["config"] = {"write_back": {"status": "done"}}
+    Path(config).write_text(json.dumps(values))
+    main(["sync", "--once", "--config", config])
+    with contextlib.closing(open_worklist(Config(**values))) as worklist:
+        item = worklist.items.find(WorklistQuery())[0]
+        worklist.steps.create(step_of(item))
+
+    main(["sync", "--dry-run", "--config", config])
+    assert heard == []
+    main(["sync", "--once", "--config", config])
+    assert heard == ["IN PROGRESS"]
+
+
 def test_a_mass_withdrawal_waits_for_a_person(
     source: BookableSource, config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,6 +185,33 @@ def test_check_config_online_shows_the_item_and_the_scanner_it_appears_on(
     assert "patient_id" in out
     assert "P-0" in out
     assert "MR1" in out
+
+
+def test_check_config_online_looks_further_ahead_when_nothing_is_booked_today(
+    source: BookableSource, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soon = SiteClock().today() + dt.timedelta(days=9)
+    later = [booking("7", scheduled_start_date=soon)]
+    source.records_on = lambda window: later if window.last_day >= soon else []
+    assert main(["check-config", "--online", "--config", config]) == 0
+    assert "P-7" in capsys.readouterr().out
+    source.records_on = lambda window: []
+    assert main(["check-config", "--online", "--config", config]) == 0
+    assert "no booking to scan today or in the 30 days after" in capsys.readouterr().out
+
+
+def test_check_config_online_shows_a_good_booking_and_why_another_is_rejected(
+    source: BookableSource, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source.records.insert(0, booking("bad", patient_id="", scheduled_start_date="2026-13-45"))
+    assert main(["check-config", "--online", "--config", config]) == 0
+    out = capsys.readouterr().out
+    assert "(1 rejected, record bad: " in out
+    assert "2026-13-45" in out
+    assert "P-0" in out
+    del source.records[1:]
+    assert main(["check-config", "--online", "--config", config]) == 1
+    assert "2026-13-45" in capsys.readouterr().err
 
 
 def test_check_config_online_says_why_a_source_does_not_answer(

@@ -18,7 +18,7 @@ from tests.sources.places import PLACES, Place
 
 from pylantir import sources
 from pylantir.errors import ConfigurationError, SourceError
-from pylantir.sources import known_types, make_source, register_source, require_known
+from pylantir.sources import known_types, make_source, register_source
 from pylantir.sources.base import Batch, BookingWindow, Scope, Source, SourceSettings
 from pylantir.sync import Synchronizer
 from pylantir.worklist.database import Database
@@ -255,16 +255,16 @@ def test_importing_the_registry_imports_no_source_and_nothing_heavy(tmp_path: Pa
 def test_an_unknown_type_names_the_known_ones(name: str) -> None:
     settings = SourceSettings(name="main", config={}, field_mapping={})
 
-    for refuse in (lambda: make_source(name, settings), lambda: require_known(name, "main")):
-        with pytest.raises(ConfigurationError) as raised:
-            refuse()
-        assert "source main" in str(raised.value)
-        assert all(known in str(raised.value) for known in sources._BUILT_IN)
+    with pytest.raises(ConfigurationError) as raised:
+        make_source(name, settings)
+    assert "source main" in str(raised.value)
+    assert all(known in str(raised.value) for known in sources._BUILT_IN)
 
 
 def test_an_unknown_type_gets_the_nearest_known_one() -> None:
+    settings = SourceSettings(name="main", config={}, field_mapping={})
     with pytest.raises(ConfigurationError, match=r"did you mean calpendo\?"):
-        require_known("calpendoo", "main")
+        make_source("calpendoo", settings)
 
 
 def test_a_type_can_be_registered_in_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,6 +275,27 @@ def test_a_type_can_be_registered_in_a_process(monkeypatch: pytest.MonkeyPatch) 
 
     assert isinstance(made, BookableSource)
     assert "mine" in known_types()
+
+
+def test_a_source_is_one_file_in_the_folder_of_the_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(sources.__file__).parent
+    monkeypatch.setattr(sources, "__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(sources, "__path__", [str(tmp_path), str(folder)])
+    (tmp_path / "parchment.py").write_text(PAPER, encoding="utf-8")
+    (tmp_path / "no_source.py").write_text("RESOURCE = 1", encoding="utf-8")
+
+    made = make_source("parchment", SourceSettings(name="x", config={}, field_mapping={}))
+    sys.modules.pop("pylantir.sources.parchment")
+
+    assert type(made).__module__ == "pylantir.sources.parchment"
+    assert "parchment" in known_types()
+    assert "no_source" not in known_types()
+
+
+def test_a_built_in_source_is_known_by_its_type_only() -> None:
+    assert not {"csvfile", "__init__"} & set(known_types())
 
 
 PAPER = """
@@ -311,7 +332,6 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.mark.usefixtures("paper")
 def test_a_package_brings_its_source_by_an_entry_point_and_is_imported_only_when_used() -> None:
     assert "paper" in known_types()
-    require_known("paper", "main")
     assert "paper_bookings" not in sys.modules
 
     made = make_source("paper", SourceSettings(name="x", config={}, field_mapping={}))
@@ -327,3 +347,17 @@ def test_a_source_of_a_package_goes_through_the_synchronizer(database: Database)
     report = Synchronizer("x", made, database, MovableClock()).run_once()
 
     assert (report.fetched, report.complete) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "said"),
+    [("import no_such_sdk", "No module named 'no_such_sdk'"), ("1 / 0", "ZeroDivisionError")],
+)
+def test_a_package_that_cannot_be_loaded_is_named(paper: Path, spoilt: str, said: str) -> None:
+    (paper / "paper_bookings.py").write_text(spoilt, encoding="utf-8")
+
+    with pytest.raises(ConfigurationError) as raised:
+        make_source("paper", SourceSettings(name="x", config={}, field_mapping={}))
+
+    assert "source x: type: the package paper-bookings cannot be loaded" in str(raised.value)
+    assert said in str(raised.value)

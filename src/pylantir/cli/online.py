@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
+import logging
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pylantir.cli import table
@@ -11,30 +15,28 @@ from pylantir.errors import ConfigurationError, InvalidItem, SourceError
 if TYPE_CHECKING:
     from pylantir.config.load import LoadedConfig
     from pylantir.config.schema import Config, DataSource
-    from pylantir.sources.base import Source
+    from pylantir.sources.base import Batch, Source, SourceRecord
     from pylantir.worklist.item import WorklistItem
 
+log = logging.getLogger(__name__)
 
-def explain_sources(loaded: LoadedConfig) -> bool:
+
+def explain_sources(loaded: LoadedConfig) -> list[DataSource]:
     """Make every enabled source without touching the network; say how each was understood.
 
     Returns
     -------
-    bool
-        Whether all of them could be made.
+    list of DataSource
+        Those that can be made.
     """
-    outcomes = [_explained(loaded, entry) for entry in _enabled(loaded)]
+    enabled = [entry for entry in loaded.config.data_sources if entry.enabled]
+    return [entry for entry in enabled if _explained(loaded, entry)]
+
+
+def try_sources(loaded: LoadedConfig, entries: Sequence[DataSource]) -> bool:
+    """Ask sources for a booking; returns whether all answered, with usable ones if any."""
+    outcomes = [_tried(loaded, entry) for entry in entries]
     return all(outcomes)
-
-
-def try_sources(loaded: LoadedConfig) -> bool:
-    """Ask every enabled source; returns whether all of them answered with a usable booking."""
-    outcomes = [_tried(loaded, entry) for entry in _enabled(loaded)]
-    return all(outcomes)
-
-
-def _enabled(loaded: LoadedConfig) -> list[DataSource]:
-    return [entry for entry in loaded.config.data_sources if entry.enabled]
 
 
 def _made(loaded: LoadedConfig, entry: DataSource) -> Source:
@@ -50,45 +52,92 @@ def _made(loaded: LoadedConfig, entry: DataSource) -> Source:
 def _explained(loaded: LoadedConfig, entry: DataSource) -> bool:
     try:
         source = _made(loaded, entry)
+        lines = source.explain()
+        source.close()
     except ConfigurationError as error:
         # A secret may be missing where the file is written and be there where it is used.
         wrong = [problem for problem in error.problems if problem.path]
         for problem in error.problems:
             print(f"{'FAIL' if problem in wrong else 'WARN'}  {problem}", file=sys.stderr)
         return not wrong
-    for line in source.explain():
+    except Exception as error:  # a door: a source of another package may have any defect
+        log.debug("cause", exc_info=True)
+        return _confessed(entry, error)
+    for line in lines:
         print(f"    {entry.name}: {line}")
-    source.close()
     return True
+
+
+def _confessed(entry: DataSource, error: Exception) -> bool:
+    from pylantir.polling import defect
+
+    print(f"FAIL  {entry.name}: {defect(error)}", file=sys.stderr)
+    return False
 
 
 def _tried(loaded: LoadedConfig, entry: DataSource) -> bool:
-    from pylantir.sources.base import BookingWindow
-    from pylantir.worklist.item import make_item
-
     try:
-        source = _made(loaded, entry)
-        clock = source.settings.clock
-        first = clock.today()
-        with table.progress_bar(f"asking {entry.name}") as source.progress:
-            batch = source.fetch(BookingWindow(clock.now(), None, first, first, full=True))
-        record = next((each for each in batch.records if not each.withdrawn), None)
-        if record is None:
-            print(f"OK    {entry.name}: answers, {len(batch.records)} bookings today, none to scan")
-            return True
-        item = make_item(
-            source.values_of(record),
-            data_source=entry.name,
-            source_record_id=record.record_id,
-            authority=source.authority,
-        )
+        with contextlib.closing(_made(loaded, entry)) as source:
+            words, item = _one_booking(source, entry)
     except (SourceError, ConfigurationError, InvalidItem) as error:
         print(f"FAIL  {entry.name}: {error}", file=sys.stderr)
         return False
-    print(f"OK    {entry.name}: answers; one of {len(batch.records)} bookings would be")
-    _show(item, loaded.config)
-    source.close()
+    except Exception as error:  # a door: a source of another package may have any defect
+        log.debug("cause", exc_info=True)
+        return _confessed(entry, error)
+    print(f"OK    {entry.name}: answers{words}")
+    if item is not None:
+        _show(item, loaded.config)
     return True
+
+
+def _one_booking(source: Source, entry: DataSource) -> tuple[str, WorklistItem | None]:
+    """A booking to scan, of today or else of the days to come, and what else there is, in words.
+
+    Raises
+    ------
+    InvalidItem
+        There are bookings, and none of them can be one of the worklist.
+    """
+    from pylantir.sources.base import BookingWindow
+
+    clock = source.settings.clock
+    today = clock.today()
+    for days in (0, source.days_ahead):
+        last = today + dt.timedelta(days=days)
+        with table.progress_bar(f"asking {entry.name}") as source.progress:
+            batch = source.fetch(BookingWindow(clock.now(), None, today, last, full=True))
+        records = [each for each in batch.records if not each.withdrawn]
+        if records or batch.rejected:
+            return _first_item(source, entry, batch, records)
+    return f", no booking to scan today or in the {source.days_ahead} days after", None
+
+
+def _first_item(
+    source: Source, entry: DataSource, batch: Batch, records: Sequence[SourceRecord]
+) -> tuple[str, WorklistItem]:
+    from pylantir.worklist.item import make_item
+
+    items: list[WorklistItem] = []
+    rejected = [(each.record_id, InvalidItem(each.problems)) for each in batch.rejected]
+    for record in records:
+        try:
+            item = make_item(
+                source.values_of(record),
+                data_source=entry.name,
+                source_record_id=record.record_id,
+                authority=source.authority,
+            )
+        except InvalidItem as error:
+            rejected.append((record.record_id, error))
+        else:
+            items = items or [item]
+    if not items:
+        raise rejected[0][1]
+    words = f"; one of {len(records)} bookings would be"
+    if rejected:
+        words += f" ({len(rejected)} rejected, record {rejected[0][0]}: {rejected[0][1]})"
+    return words, items[0]
 
 
 def _show(item: WorklistItem, config: Config) -> None:

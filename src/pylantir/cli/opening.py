@@ -104,10 +104,16 @@ def _copied(location: str, folder: Path) -> str:
     return str(copy)
 
 
-def _require_database(loaded: LoadedConfig, is_demo: bool) -> None:
+def has_database(loaded: LoadedConfig) -> bool:
+    """Whether there is a database already; one that is no file is taken to be there."""
     location = loaded.config.db_path
-    if "://" in location or Path(location).expanduser().exists():
+    return "://" in location or Path(location).expanduser().exists()
+
+
+def _require_database(loaded: LoadedConfig, is_demo: bool) -> None:
+    if has_database(loaded):
         return
+    location = loaded.config.db_path
     where = loaded.origins.get("db_path", "configuration")
     hint = "start it first: pylantir start --demo" if is_demo else "start the server, or import"
     message = f"there is no worklist at {location} yet"

@@ -66,9 +66,11 @@ def run_check(args: argparse.Namespace) -> int:
         _try_certificate(config.tls)
     from pylantir.cli.online import explain_sources, try_sources
 
-    if not explain_sources(loaded):
+    usable = explain_sources(loaded)
+    answered = try_sources(loaded, usable) if args.online else True
+    if len(usable) < sum(source.enabled for source in config.data_sources):
         return 2
-    if args.online and not try_sources(loaded):
+    if not answered:
         return 1
     print("OK")
     return 0

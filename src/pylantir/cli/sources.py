@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pylantir.cli import audited, table
-from pylantir.cli.opening import load, open_store
+from pylantir.cli.opening import has_database, load, open_store, wants_demo
 from pylantir.errors import ConfigProblem, ConfigurationError
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from pylantir.config.load import LoadedConfig
     from pylantir.config.schema import DataSource
     from pylantir.daemon import Worklist
+    from pylantir.worklist.sources import SourceState, SourceStore
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,9 +31,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print how the sources are doing."""
+    loaded = load(args)
+    if not (args.forget or wants_demo(args) or has_database(loaded)):
+        _write(args, [] if args.rejected else [_record(entry.name, entry) for entry in _of(loaded)])
+        return 0
     from pylantir.worklist.sources import SourceStore
 
-    loaded = load(args)
     with open_store(args, create=False) as worklist:
         store = SourceStore(worklist.database)
         if args.forget:
@@ -40,6 +46,15 @@ def run(args: argparse.Namespace) -> int:
             audited.looked(worklist, args, len(records))
         else:
             records = _states(loaded, store, worklist.clock)
+    _write(args, records)
+    return 0
+
+
+def _of(loaded: LoadedConfig) -> Sequence[DataSource]:
+    return loaded.config.data_sources
+
+
+def _write(args: argparse.Namespace, records: list[dict[str, Any]]) -> None:
     if args.json:
         table.write_json(records)
     elif records:
@@ -48,36 +63,46 @@ def run(args: argparse.Namespace) -> int:
         table.write_table(headers, rows)
     else:
         print("nothing to show", file=sys.stderr)
-    return 0
 
 
-def _states(loaded: LoadedConfig, store: Any, clock: SiteClock) -> list[dict[str, Any]]:
+def _states(loaded: LoadedConfig, store: SourceStore, clock: SiteClock) -> list[dict[str, Any]]:
     counts = store.item_counts()
+    held_back = store.held_back_counts(clock.today() - dt.timedelta(days=1))
     remembered = {state.name: state for state in store.states()}
-    configured = {entry.name: entry for entry in loaded.config.data_sources}
+    configured = {entry.name: entry for entry in _of(loaded)}
     names = [*configured, *sorted((set(remembered) | set(counts)) - set(configured))]
     records = []
     for name in names:
         entry, state = configured.get(name), remembered.get(name)
-        number = counts.get(name, {})
-        records.append(
-            {
-                "source": name,
-                "type": entry.type if entry else "",
-                "state": _state_word(entry, state),
-                "last_success": (state.last_success if state else "") or "never",
-                "next_run": _next_run(entry, state, clock),
-                "scheduled": number.get("SCHEDULED", 0),
-                "items": sum(number.values()),
-                "rejected": len(store.rejections(name)),
-                "last_error": state.last_error if state else "",
-                "notes": "; ".join(state.notes) if state else "",
-            }
-        )
+        record = _record(name, entry, state)
+        record["next_run"] = _next_run(entry, state, clock)
+        record["scheduled"] = counts.get(name, {}).get("SCHEDULED", 0)
+        record["items"] = sum(counts.get(name, {}).values())
+        record["rejected"] = len(store.rejections(name))
+        record["held_back"] = held_back.get(name, 0)
+        records.append(record)
     return records
 
 
-def _next_run(entry: DataSource | None, state: Any, clock: SiteClock) -> str:
+def _record(
+    name: str, entry: DataSource | None, state: SourceState | None = None
+) -> dict[str, Any]:
+    return {
+        "source": name,
+        "type": entry.type if entry else "",
+        "state": _state_word(entry, state),
+        "last_success": (state.last_success if state else "") or "never",
+        "next_run": "",
+        "scheduled": 0,
+        "items": 0,
+        "rejected": 0,
+        "held_back": 0,
+        "last_error": state.last_error if state else "",
+        "notes": "; ".join(state.notes) if state else "",
+    }
+
+
+def _next_run(entry: DataSource | None, state: SourceState | None, clock: SiteClock) -> str:
     """When a running server asks next; a source that fails is asked after its pause."""
     from pylantir.hours import next_round
 
@@ -86,7 +111,7 @@ def _next_run(entry: DataSource | None, state: Any, clock: SiteClock) -> str:
     return state.next_run if state.failures else next_round(entry, state.last_attempt, clock)
 
 
-def _state_word(entry: DataSource | None, state: Any) -> str:
+def _state_word(entry: DataSource | None, state: SourceState | None) -> str:
     if entry is None:
         return "orphan" if state is not None else "items only"
     if not entry.enabled:
@@ -96,12 +121,18 @@ def _state_word(entry: DataSource | None, state: Any) -> str:
     return f"failing ({state.failures})" if state.failures else "ok"
 
 
-def _forget(name: str, loaded: LoadedConfig, store: Any, worklist: Worklist) -> int:
+def _forget(name: str, loaded: LoadedConfig, store: SourceStore, worklist: Worklist) -> int:
     if any(entry.name == name for entry in loaded.config.data_sources):
         problem = f"source {name!r} is still configured"
         raise ConfigurationError(
             [ConfigProblem("command line", "--forget", problem, "remove it there first")]
         )
+    gone = {*(state.name for state in store.states()), *store.item_counts()} - {
+        entry.name for entry in _of(loaded)
+    }
+    if name not in gone:
+        problem, hint = f"nothing is remembered of a source {name!r}", ", ".join(sorted(gone))
+        raise ConfigurationError([ConfigProblem("command line", "--forget", problem, hint)])
     withdrawn = store.forget(name)
     words = f"{withdrawn} scheduled items cancelled"
     audited.configured(worklist.audit, f"source {name}", f"forgotten, {words}")
@@ -109,7 +140,7 @@ def _forget(name: str, loaded: LoadedConfig, store: Any, worklist: Worklist) -> 
     return 0
 
 
-def _rejections(store: Any) -> list[dict[str, Any]]:
+def _rejections(store: SourceStore) -> list[dict[str, Any]]:
     return [
         {
             "source": rejection.source,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import datetime as dt
 import logging
 import sys
 from collections.abc import Iterator
@@ -11,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from pylantir.cli import table
 from pylantir.cli.opening import load, log_level, open_store
-from pylantir.errors import ConfigProblem, ConfigurationError, SourceError
+from pylantir.errors import ConfigProblem, ConfigurationError, PylantirError, StoreError
 
 if TYPE_CHECKING:
     from pylantir.config.load import LoadedConfig
     from pylantir.config.schema import DataSource
     from pylantir.daemon import Worklist
-    from pylantir.sources.base import Progress
-    from pylantir.sync import Synchronizer, SyncReport
+    from pylantir.sync import SyncReport
+
+log = logging.getLogger(__name__)
 
 
 def configure_sync(parser: argparse.ArgumentParser) -> None:
@@ -82,19 +84,17 @@ def _keep_syncing(args: argparse.Namespace, loaded: LoadedConfig, worklist: Work
 def _one_round(
     args: argparse.Namespace, loaded: LoadedConfig, worklist: Worklist, entry: DataSource
 ) -> bool:
+    from pylantir.polling import defect
+
     try:
-        with (
-            table.progress_bar(f"asking {entry.name}") as progress,
-            _synchronizer(loaded, worklist, entry, progress) as synchronizer,
-        ):
-            report = synchronizer.run_once(
-                dry_run=args.dry_run,
-                full=args.full,
-                accept_withdrawals=args.accept_withdrawals,
-            )
-    except (SourceError, ConfigurationError) as error:
-        print(f"FAIL  {entry.name}: {error}", file=sys.stderr)
-        return False
+        report = _asked(args, loaded, worklist, entry)
+    except StoreError:
+        raise
+    except PylantirError as error:
+        return _failed(args, worklist, entry, error)
+    except Exception as error:  # a door: the defect of one source keeps no other from being asked
+        log.debug("cause", exc_info=True)
+        return _failed(args, worklist, entry, defect(error))
     if args.dry_run:
         _print_plan(report)
     print(f"OK    {entry.name}: {report.summary}", file=sys.stderr)
@@ -109,21 +109,40 @@ def _one_round(
     return not report.frozen
 
 
-@contextlib.contextmanager
-def _synchronizer(
-    loaded: LoadedConfig, worklist: Worklist, entry: DataSource, progress: Progress
-) -> Iterator[Synchronizer]:
-    from pylantir.polling import settings_for
+def _asked(
+    args: argparse.Namespace, loaded: LoadedConfig, worklist: Worklist, entry: DataSource
+) -> SyncReport:
+    from pylantir.polling import send_reports, settings_for
     from pylantir.sources import make_source
     from pylantir.sync import Synchronizer
 
-    settings = settings_for(entry, loaded.config, loaded.environ, worklist.clock)
-    source = make_source(entry.type, settings)
-    source.progress = progress
-    try:
-        yield Synchronizer(entry.name, source, worklist.database, worklist.clock, worklist.audit)
-    finally:
-        source.close()
+    database, clock = worklist.database, worklist.clock
+    source = make_source(entry.type, settings_for(entry, loaded.config, loaded.environ, clock))
+    with (
+        contextlib.closing(source),
+        table.progress_bar(f"asking {entry.name}") as source.progress,
+    ):
+        report = Synchronizer(entry.name, source, database, clock, worklist.audit).run_once(
+            dry_run=args.dry_run, full=args.full, accept_withdrawals=args.accept_withdrawals
+        )
+        if not args.dry_run:
+            send_reports(entry, source, database, clock)
+    return report
+
+
+def _failed(
+    args: argparse.Namespace, worklist: Worklist, entry: DataSource, error: PylantirError
+) -> bool:
+    """Say it, and remember it for ``pylantir sources``."""
+    words = str(error).removeprefix(f"source {entry.name}: ")
+    print(f"FAIL  {entry.name}: {words}", file=sys.stderr)
+    if not args.dry_run:
+        from pylantir.worklist.sources import SourceStore
+
+        now = worklist.clock.now()
+        due = now + dt.timedelta(seconds=entry.sync_interval)
+        SourceStore(worklist.database).note_failure(entry.name, str(error), now, due)
+    return False
 
 
 def _print_plan(report: SyncReport) -> None:

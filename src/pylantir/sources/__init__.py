@@ -1,19 +1,24 @@
 """Where bookings come from: a registry of sources.
 
-Built-in modules are imported only when a source of their type is configured. Packages add theirs
-through the entry point group ``pylantir.sources``; :func:`register_source` serves tests.
+A module of this folder that says ``SOURCE =`` is a source; its type is its name, unless the table
+below gives it another one. Packages add theirs through the entry point group ``pylantir.sources``;
+:func:`register_source` serves tests. What is not configured is not imported.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pylantir.errors import ConfigProblem, ConfigurationError
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from pylantir.sources.base import Source, SourceSettings
 
     Factory = Callable[[SourceSettings], Source]
@@ -26,6 +31,7 @@ _BUILT_IN = {
     "calpendo": "pylantir.sources.calpendo",
     "csv": "pylantir.sources.csvfile",
 }
+_SOURCE = re.compile(rb"^SOURCE\b", re.MULTILINE)
 _registered: dict[str, Factory] = {}
 
 
@@ -36,7 +42,7 @@ def register_source(source_type: str, factory: Factory) -> None:
 
 def known_types() -> tuple[str, ...]:
     """Every type that a configuration may name."""
-    return tuple(sorted({*_BUILT_IN, *_registered, *_entry_points()}))
+    return tuple(sorted({*_BUILT_IN, *_registered, *_in_this_folder(), *_entry_points()}))
 
 
 def make_source(source_type: str, settings: SourceSettings) -> Source:
@@ -45,30 +51,31 @@ def make_source(source_type: str, settings: SourceSettings) -> Source:
     Raises
     ------
     ConfigurationError
-        An unknown type, or settings that the source refuses.
+        An unknown type, a package that cannot be loaded, or settings that the source refuses.
     """
     if source_type in _registered:
         return _registered[source_type](settings)
-    if source_type in _BUILT_IN:
-        factory: Factory = import_module(_BUILT_IN[source_type]).SOURCE
+    module = _BUILT_IN.get(source_type) or _in_this_folder().get(source_type)
+    if module is not None:
+        factory: Factory = import_module(module).SOURCE
         return factory(settings)
-    entry_points = _entry_points()
-    if source_type in entry_points:
-        return entry_points[source_type]()(settings)
-    raise _unknown(source_type, settings.name)
+    point = _entry_points().get(source_type)  # which looks at every package
+    if point is None:
+        raise _unknown(source_type, settings.name)
+    return _loaded(point, settings.name)(settings)
 
 
-def require_known(source_type: str, name: str) -> None:
-    """Check the type of a source without making it.
-
-    Raises
-    ------
-    ConfigurationError
-        An unknown type; names the known ones.
-    """
-    is_ours = source_type in _BUILT_IN or source_type in _registered
-    if not is_ours and source_type not in _entry_points():  # which looks at every package
-        raise _unknown(source_type, name)
+def _loaded(point: EntryPoint, name: str) -> Factory:
+    try:
+        factory: Factory = point.load()
+    except Exception as error:  # a door: another package's code runs here
+        package = point.dist.name if point.dist else point.module
+        message = f"the package {package} cannot be loaded: {type(error).__name__}: {error}"
+        hint = "install it again, with what it needs"
+        raise ConfigurationError(
+            [ConfigProblem(f"source {name}", "type", message, hint)]
+        ) from error
+    return factory
 
 
 def _unknown(source_type: str, name: str) -> ConfigurationError:
@@ -79,7 +86,15 @@ def _unknown(source_type: str, name: str) -> ConfigurationError:
     return ConfigurationError([ConfigProblem(f"source {name}", "type", message, hint)])
 
 
-def _entry_points() -> dict[str, Callable[[], Factory]]:
+def _in_this_folder() -> dict[str, str]:
+    """Sources that are a file here and nothing else: type to module, none of them imported."""
+    folder = Path(__file__).parent
+    names = (path.stem for path in folder.glob("*.py") if _SOURCE.search(path.read_bytes()))
+    modules = {name: f"{__name__}.{name}" for name in names if name != "__init__"}
+    return {name: module for name, module in modules.items() if module not in _BUILT_IN.values()}
+
+
+def _entry_points() -> dict[str, EntryPoint]:
     from importlib.metadata import entry_points  # slow, and only needed with sources
 
-    return {point.name: point.load for point in entry_points(group=ENTRY_POINT_GROUP)}
+    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}

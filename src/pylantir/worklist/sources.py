@@ -154,6 +154,17 @@ class SourceStore:
                 counts.setdefault(source or "", {})[name or "SCHEDULED"] = number
         return counts
 
+    def held_back_counts(self, since: dt.date) -> dict[str, int]:
+        """For each source: bookings since that day that it changed after their scan had begun."""
+        table = worklist_items
+        statement = (
+            select(table.c.data_source, func.count())
+            .where(table.c.held_back.is_not(None), table.c.scheduled_start_date >= str(since))
+            .group_by(table.c.data_source)
+        )
+        with self.database.read() as connection:
+            return {str(row[0]): int(row[1]) for row in connection.execute(statement)}
+
     def forget(self, name: str) -> int:
         """Drop what is remembered about a source that was renamed or removed.
 
