@@ -37,3 +37,20 @@ def test_a_value_that_is_none_is_named(encoded: bytes) -> None:
 def test_what_is_no_data_set_at_all_is_refused() -> None:
     with pytest.raises(MalformedDataSet):
         read_attributes(b"\x10\x00\x10\x00\xff\x00\x00\x00short", IMPLICIT)
+
+
+def test_chinese_with_escape_sequences_becomes_plain_text() -> None:
+    """The name of PS3.5 K.2, and a description that changes the set in its middle."""
+    to_gb_2312 = b"\x1b$)A"
+    name = b"Wang^XiaoDong=" + to_gb_2312 + b"\xcd\xf5^" + to_gb_2312 + b"\xd0\xa1\xb6\xab="
+    description = b"head " + to_gb_2312 + b"\xb2\xe2\xca\xd4 "
+    attributes, violations = read_attributes(
+        element(0x0008, 0x0005, b"\\ISO 2022 IR 58")
+        + element(0x0010, 0x0010, name + b" " * (len(name) % 2))
+        + element(0x0040, 0x0254, description),
+        IMPLICIT,
+    )
+    assert violations == []
+    (patient,) = attributes["00100010"]["Value"]
+    assert (patient["Alphabetic"], patient["Ideographic"]) == ("Wang^XiaoDong", "王^小东")
+    assert attributes["00400254"]["Value"] == ["head 测试"]

@@ -186,7 +186,7 @@ class ScannerAssociation(Association):
         agreement.apply(self)
         layer.accept(agreement.answer)
         evt.trigger(self, evt.EVT_ACCEPTED, {})
-        self.is_established = not layer.is_over
+        self.is_established = True
         evt.trigger(self, evt.EVT_ESTABLISHED, {})
 
     def _answer(self, layer: UpperLayer) -> None:
