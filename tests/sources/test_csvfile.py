@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -201,6 +202,11 @@ def test_the_separator_is_the_one_that_makes_known_columns(tmp_path: Path, separ
     leave(tmp_path, table("1", header=header, row=row))
 
     assert list(read(tmp_path)) == ["1"]
+
+
+def test_a_first_line_may_name_the_separator_as_spreadsheets_understand_it(tmp_path: Path) -> None:
+    leave(tmp_path, "sep=;\r\n" + table("1").replace(",", ";"))
+    assert read(tmp_path).keys() == {"1"}
 
 
 def test_a_separator_can_be_configured(tmp_path: Path) -> None:
@@ -577,6 +583,23 @@ def test_a_setting_that_cannot_work_is_refused(
         source(tmp_path, **config)
 
     assert problem in str(raised.value)
+
+
+def test_options_about_a_column_wait_for_the_header_before_they_are_called_useless(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    leave(tmp_path, table("1", header=HEADER + ",sex", row=ROW + ",1"))
+    maps = {"sex": {"1": "M"}, "gender": {"1": "F"}}
+    with caplog.at_level(logging.WARNING):
+        made = source(tmp_path, value_maps=maps)
+        assert not made.explain() or "warning" not in " ".join(made.explain())
+        assert caplog.text == ""
+        (item,) = items(made, fetch(made)).values()
+        fetch(made, later_s=1)
+
+    assert item.patient_sex == "M"
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert "value_maps.gender" in warning
 
 
 def test_a_mapping_that_names_nothing_is_said_once_in_the_log(

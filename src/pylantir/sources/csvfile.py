@@ -259,18 +259,15 @@ class CsvSource(Source):
 
     def _mapping_for(self, header: tuple[str, ...]) -> FieldMapping:
         if header not in self._by_header:
-            self._by_header[header] = self._read_mapping(self.settings.field_mapping, header)
+            mapping = self._read_mapping(self.settings.field_mapping, header)
+            for warning in sorted({*mapping.warnings} - {*self._written.warnings}):
+                log.warning("%s: %s", self._where, warning)
+            self._by_header[header] = mapping
         return self._by_header[header]
 
     def _read_mapping(self, written: Mapping[str, Any], header: tuple[str, ...]) -> FieldMapping:
         """The configured mapping, and every other column with a worklist name by that name."""
-        mapping = FieldMapping.read(
-            written,
-            where=self._where,
-            source_first=True,
-            options=self._options,
-            known_fields=header,
-        )
+        mapping = self._understood(written, header)
         more = {
             column: target
             for column in header
@@ -280,7 +277,17 @@ class CsvSource(Source):
         }
         if self._config.status_column in header and not mapping.sources_of("status"):
             more[self._config.status_column] = "status"
-        return self._read_mapping({**written, **more}, ()) if more else mapping
+        return self._understood({**written, **more}, header) if more else mapping
+
+    def _understood(self, written: Mapping[str, Any], header: tuple[str, ...]) -> FieldMapping:
+        return FieldMapping.read(
+            written,
+            where=self._where,
+            source_first=True,
+            options=self._options,
+            known_fields=header,
+            more_fields=not header,
+        )
 
     def _in_window(
         self, record: SourceRecord, window: BookingWindow, notes: list[Note]

@@ -14,6 +14,8 @@ SEPARATORS = (",", ";", "\t", "|")
 _PROTECTED = re.compile(r"'+[=+\-@]")
 """A formula that an apostrophe keeps from being one, see :mod:`pylantir.worklist.textfiles`."""
 
+_SAYS_SEPARATOR = re.compile(r"\ufeff?sep=(.)(?:\r\n|\r|\n)", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -64,8 +66,8 @@ def read_table(
     UnreadableText
         Not text, not CSV, without a header, or cut off in a row.
     """
-    text = _decoded(data, encoding)
-    chosen = separator or _separator(text, is_known)
+    named, text = _said_separator(_decoded(data, encoding))
+    chosen = separator or named or _separator(text, is_known)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=chosen, strict=True)
     numbered: list[tuple[int, list[str]]] = []
     number = 0
@@ -94,6 +96,12 @@ def _decoded(data: bytes, encoding: str) -> str:
         return data.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise UnreadableText(f"not {encoding} at byte {error.start}") from None
+
+
+def _said_separator(text: str) -> tuple[str, str]:
+    """The separator that the first line names, as Excel understands it, and the text after it."""
+    said = _SAYS_SEPARATOR.match(text)
+    return (said[1], text[said.end() :]) if said else ("", text)
 
 
 def _separator(text: str, is_known: Callable[[str], bool]) -> str:

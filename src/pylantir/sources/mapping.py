@@ -46,6 +46,10 @@ _IDENTIFYING = frozenset(
 )
 
 
+def _nobody_hears(warning: str) -> None:
+    """A warning that comes too early."""
+
+
 class FieldMapping:
     """How the fields of a source become worklist values.
 
@@ -53,7 +57,12 @@ class FieldMapping:
     """
 
     def __init__(
-        self, reader: PairReader, options: MappingOptions, roles: Mapping[str, str], parts: set[str]
+        self,
+        reader: PairReader,
+        options: MappingOptions,
+        roles: Mapping[str, str],
+        parts: set[str],
+        more_fields: bool,
     ) -> None:
         played = {pair.role: pair for pair in reader.pairs if pair.role}
         self._roles = {
@@ -69,7 +78,8 @@ class FieldMapping:
         self._problems: list[ConfigProblem] = list(reader.problems)
         self._where = reader.where
         self._templates = self._read_templates()
-        self._converter = Converter.read(options, self._known_names(), self._refuse, self._warn)
+        warn = _nobody_hears if more_fields else self._warn
+        self._converter = Converter.read(options, self._known_names(), self._refuse, warn)
         self._defaults = self._read_defaults()
         self._required = self._read_required()
         self._has_codes = any(is_code_part(pair.target) for pair in self._pairs)
@@ -87,6 +97,7 @@ class FieldMapping:
         roles: Mapping[str, str] | None = None,
         parts: Collection[str] = (),
         known_fields: Collection[str] = (),
+        more_fields: bool = False,
     ) -> FieldMapping:
         """Understand a field mapping.
 
@@ -110,6 +121,9 @@ class FieldMapping:
         known_fields : collection of str
             Fields that exist at the source, where that is known: decides pairs that can be read in
             two ways.
+        more_fields : bool
+            Fields that the mapping does not name may come to be known later, and options may be
+            about them: nothing is said of options that are about nobody.
 
         Raises
         ------
@@ -120,7 +134,7 @@ class FieldMapping:
         reader = PairReader(where, source_first, roles or {}, known_fields, options.on_no_match)
         reader.read(written)
         placeholders = {ROLE_ALIASES.get(part, part) for part in parts}
-        mapping = cls(reader, options, roles or {}, placeholders)
+        mapping = cls(reader, options, roles or {}, placeholders, more_fields)
         if mapping._problems:
             raise ConfigurationError(mapping._problems)
         return mapping
