@@ -20,8 +20,9 @@ from pylantir.api.server import ApiServer
 from pylantir.api.services import Check, Services
 from pylantir.dicom.scu import echo
 from pylantir.errors import NotFound, PeerError, StoreError
-from pylantir.polling import SourcePoller, pollers
+from pylantir.polling import SourcePoller, pollers, settings_for
 from pylantir.serving import configured_peer, told_peer
+from pylantir.sources import mapping_of
 from pylantir.users.account import Principal
 from pylantir.users.failures import FailureStore
 from pylantir.users.signin import Lives, SignIn
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pylantir.config.schema import Config
     from pylantir.daemon import Worklist
     from pylantir.dicom.peer import Peer
+    from pylantir.sources.mapping import FieldMapping
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +78,7 @@ class RestApi:
         self._users: UserStore | None = None
         self._server: ApiServer | None = None
         self._rounds: dict[str, threading.Thread] = {}
+        self._mappings: dict[str, FieldMapping | None] = {}
         self._checked: tuple[float, list[Check]] | None = None
         self._checking = threading.Lock()
         self.scp: Callable[[], Peer] | None = None
@@ -146,6 +149,7 @@ class RestApi:
             identify=self._identify(sign_in),
             checks=self._checks,
             request_sync=self._request_sync,
+            origin_of=self._origin_of,
         )
 
     def _identify(self, sign_in: SignIn) -> Callable[[str], Principal]:
@@ -175,6 +179,23 @@ class RestApi:
         thread = threading.Thread(target=found.run_once, name=f"source-{name}", daemon=True)
         self._rounds[name] = thread
         thread.start()
+
+    def _origin_of(self, source: str, name: str) -> str:
+        if source not in self._mappings:
+            self._mappings[source] = self._mapping_of(source)
+        mapping = self._mappings[source]
+        return mapping.origin_of(name) if mapping is not None else ""
+
+    def _mapping_of(self, source: str) -> FieldMapping | None:
+        entry = next((e for e in self._config.data_sources if e.name == source), None)
+        if entry is None:
+            return None
+        settings = settings_for(entry, self._config, self._environ, self._worklist.clock)
+        try:
+            return mapping_of(entry.type, settings)
+        except Exception:  # a door: another package may read its settings, and the page goes on
+            log.debug("source %s: its field mapping cannot be shown", source, exc_info=True)
+            return None
 
     def _checks(self) -> list[Check]:
         # Whoever asks while others wait for an answer is told the one before: a scanner's door that

@@ -152,6 +152,20 @@ def test_fields_that_exist_decide_a_pair_that_can_be_read_both_ways() -> None:
     assert both.sources_of("study_date") == ("scheduled_date",)
 
 
+@pytest.mark.parametrize(
+    ("pair", "target"),
+    [({"mri_date": "scheduled_date"}, START_DATE), ({"demo_sex": "sex"}, "patient_sex")],
+)
+def test_an_everyday_word_that_is_no_field_is_the_worklists(
+    pair: dict[str, str], target: str
+) -> None:
+    ((field, word),) = pair.items()
+
+    assert redcap(pair).sources_of(target) == (word,), "a role, as long as no field is known"
+    assert redcap(pair, known_fields=[field, word]).sources_of(target) == (word,)
+    assert redcap(pair, known_fields=[field]).sources_of(target)[-1] == field
+
+
 def test_a_role_that_nobody_names_is_played_by_its_usual_field() -> None:
     mapping = redcap({})
 

@@ -170,16 +170,38 @@ def test_a_booking_shows_the_data_set_of_each_scanner_and_why(
 
 
 def test_each_value_says_the_field_it_came_from(make_api: MakeApi, visit: Visit) -> None:
-    mapping = {"mri_date": "scheduled_date", "patient_id": {"source_field": "title"}}
-    source = {"name": "main", "type": "redcap", "field_mapping": mapping}
+    mapping = {
+        "study_id": "subject",
+        "scheduled_time": "visit_time",
+        "weight": "patient_weight_lb",
+    }
+    config = {"site_id": "792", "date_field": "visit_date"}
+    source = {"name": "main", "type": "redcap", "config": config, "field_mapping": mapping}
+    site = make_api(data_sources=[source])
+    item = site.book(data_source="main", source_record_id="41", patient_weight_lb="150")
+
+    shown = text_of(visit(Role.READ, site).get(f"/page/items/{item.item_id}"))
+
+    assert "Kept by source main, record 41" in shown
+    template = "sub_{study}_ses_{session}_fam_{family}_site_{site}"
+    assert f"PatientID sub_001 ← subject, mri_instance, family_id, site ({template})" in shown
+    assert "ScheduledProcedureStepStartDate 2026-11-23 ← visit_date" in shown
+    assert re.search(r"ScheduledProcedureStepStartTime [0-9:]+ ← visit_time", shown)
+    assert "PatientWeight 68.04 ← weight" in shown
+
+
+@pytest.mark.parametrize("source_type", ["calpendo", "csv", "nobodys"])
+def test_the_fields_are_said_of_every_source_that_can_tell(
+    make_api: MakeApi, visit: Visit, source_type: str
+) -> None:
+    mapping = {"patient_id": {"source_field": "title", "_extract": {"pattern": "[a-z]+_[0-9]+"}}}
+    source = {"name": "main", "type": source_type, "field_mapping": mapping}
     site = make_api(data_sources=[source])
     item = site.book(data_source="main", source_record_id="41")
 
     shown = text_of(visit(Role.READ, site).get(f"/page/items/{item.item_id}"))
 
-    assert "Kept by source main, record 41" in shown
-    assert "PatientID sub_001 ← title" in shown
-    assert "ScheduledProcedureStepStartDate 2026-11-23 ← mri_date" in shown
+    assert ("PatientID sub_001 ← title" in shown) == (source_type != "nobodys")
 
 
 @pytest.fixture

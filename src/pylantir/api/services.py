@@ -73,6 +73,8 @@ class Services:
         What has to work, tried now.
     request_sync : callable
         Let a source fetch now, by name.
+    origin_of : callable
+        Where a value came from, in words: by the name of a source and of an item's field.
     closing : Closing
         Set when the server stops: streams end.
     hashing : ThreadPoolExecutor
@@ -91,6 +93,7 @@ class Services:
     identify: Callable[[str], Principal]
     checks: Callable[[], list[Check]]
     request_sync: Callable[[str], None]
+    origin_of: Callable[[str, str], str] = lambda source, name: ""
     closing: Closing = field(default_factory=Closing)
     hashing: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(HASHING_THREADS, "password")

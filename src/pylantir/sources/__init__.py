@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from pylantir.sources.base import Source, SourceSettings
+    from pylantir.sources.mapping import FieldMapping
 
     Factory = Callable[[SourceSettings], Source]
 
@@ -53,16 +54,33 @@ def make_source(source_type: str, settings: SourceSettings) -> Source:
     ConfigurationError
         An unknown type, a package that cannot be loaded, or settings that the source refuses.
     """
+    return _factory(source_type, settings.name)(settings)
+
+
+def mapping_of(source_type: str, settings: SourceSettings) -> FieldMapping | None:
+    """The field mapping of a source, read without its secrets; nothing when it does not tell.
+
+    Raises
+    ------
+    ConfigurationError
+        As :func:`make_source` does.
+    """
+    read = getattr(_factory(source_type, settings.name), "read_mapping", None)
+    mapping: FieldMapping | None = read(settings) if read is not None else None
+    return mapping
+
+
+def _factory(source_type: str, name: str) -> Factory:
     if source_type in _registered:
-        return _registered[source_type](settings)
+        return _registered[source_type]
     module = _BUILT_IN.get(source_type) or _in_this_folder().get(source_type)
     if module is not None:
         factory: Factory = import_module(module).SOURCE
-        return factory(settings)
+        return factory
     point = _entry_points().get(source_type)  # which looks at every package
     if point is None:
-        raise _unknown(source_type, settings.name)
-    return _loaded(point, settings.name)(settings)
+        raise _unknown(source_type, name)
+    return _loaded(point, name)
 
 
 def _loaded(point: EntryPoint, name: str) -> Factory:

@@ -12,11 +12,14 @@ import datetime as dt
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pylantir.clock import SiteClock
 from pylantir.errors import SourceRefused, ValueProblem
 from pylantir.worklist.outbox import PerformedReport
+
+if TYPE_CHECKING:
+    from pylantir.sources.mapping import FieldMapping
 
 DEFAULT_DAYS_AHEAD = 30
 
@@ -235,6 +238,19 @@ class Source(ABC):
         self.settings = settings
         self.progress: Progress = _nobody_watches
         """Called by a fetch that takes its time; shown to a person who waits."""
+
+    @classmethod
+    def read_mapping(cls, settings: SourceSettings) -> FieldMapping | None:
+        """The field mapping of the settings, for who shows where a value came from.
+
+        Works without the secrets of the source.
+
+        Raises
+        ------
+        ConfigurationError
+            A setting is wrong.
+        """
+        return None
 
     @property
     def authority(self) -> str:

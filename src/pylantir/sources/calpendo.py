@@ -58,12 +58,7 @@ class CalpendoSource(Source):
         super().__init__(settings)
         where = f"source {settings.name}"
         self._config = config = read_settings(CalpendoSettings, _written(settings), where)
-        self._mapping = FieldMapping.read(
-            settings.field_mapping,
-            where=where,
-            source_first=False,
-            options=MappingOptions.read(settings.config, where),
-        )
+        self._mapping = self.read_mapping(settings)
         self._server_clock = SiteClock(config.timezone, settings.clock.now)
         own_zone = settings.clock.zone_name
         self._converts = own_zone is not None and own_zone != config.timezone
@@ -90,6 +85,17 @@ class CalpendoSource(Source):
         self._left_out: list[Note] = []
         self._listed: frozenset[str] = frozenset()
         self._disbelieved = 0
+
+    @classmethod
+    def read_mapping(cls, settings: SourceSettings) -> FieldMapping:
+        """The field mapping, from worklist names to fields of a booking."""
+        where = f"source {settings.name}"
+        return FieldMapping.read(
+            settings.field_mapping,
+            where=where,
+            source_first=False,
+            options=MappingOptions.read(settings.config, where),
+        )
 
     @property
     def authority(self) -> str:

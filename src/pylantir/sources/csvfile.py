@@ -117,8 +117,7 @@ class CsvSource(Source):
         self._where = f"source {settings.name}"
         own = {key: value for key, value in settings.config.items() if key not in OPTION_KEYS}
         self._config = read_settings(CsvSettings, own, self._where)
-        self._options = MappingOptions.read(settings.config, self._where)
-        self._written = self._read_mapping(settings.field_mapping, ())
+        self._written = self.read_mapping(settings)
         for warning in self._written.warnings:
             log.warning("%s: %s", self._where, warning)
         self._by_header: dict[tuple[str, ...], FieldMapping] = {}
@@ -131,6 +130,19 @@ class CsvSource(Source):
         self._withdrawn = frozenset(map(_folded, self._config.withdrawn_statuses))
         self._scheduled = frozenset(map(_folded, self._config.scheduled_statuses))
         self._last: tuple[object, Batch] | None = None
+
+    @classmethod
+    def read_mapping(cls, settings: SourceSettings, header: tuple[str, ...] = ()) -> FieldMapping:
+        """The field mapping as written, to which a header row adds columns of worklist names."""
+        where = f"source {settings.name}"
+        return FieldMapping.read(
+            settings.field_mapping,
+            where=where,
+            source_first=True,
+            options=MappingOptions.read(settings.config, where),
+            known_fields=header,
+            more_fields=not header,
+        )
 
     @property
     def days_ahead(self) -> int:
@@ -259,15 +271,15 @@ class CsvSource(Source):
 
     def _mapping_for(self, header: tuple[str, ...]) -> FieldMapping:
         if header not in self._by_header:
-            mapping = self._read_mapping(self.settings.field_mapping, header)
+            mapping = self._completed(header)
             for warning in sorted({*mapping.warnings} - {*self._written.warnings}):
                 log.warning("%s: %s", self._where, warning)
             self._by_header[header] = mapping
         return self._by_header[header]
 
-    def _read_mapping(self, written: Mapping[str, Any], header: tuple[str, ...]) -> FieldMapping:
+    def _completed(self, header: tuple[str, ...]) -> FieldMapping:
         """The configured mapping, and every other column with a worklist name by that name."""
-        mapping = self._understood(written, header)
+        mapping = self.read_mapping(self.settings, header)
         more = {
             column: target
             for column in header
@@ -277,17 +289,10 @@ class CsvSource(Source):
         }
         if self._config.status_column in header and not mapping.sources_of("status"):
             more[self._config.status_column] = "status"
-        return self._understood({**written, **more}, header) if more else mapping
-
-    def _understood(self, written: Mapping[str, Any], header: tuple[str, ...]) -> FieldMapping:
-        return FieldMapping.read(
-            written,
-            where=self._where,
-            source_first=True,
-            options=self._options,
-            known_fields=header,
-            more_fields=not header,
-        )
+        if not more:
+            return mapping
+        written = {**self.settings.field_mapping, **more}
+        return self.read_mapping(replace(self.settings, field_mapping=written), header)
 
     def _in_window(
         self, record: SourceRecord, window: BookingWindow, notes: list[Note]

@@ -31,6 +31,7 @@ from pylantir.sources.naming import Template
 from pylantir.sources.options import OPTION_KEYS, MappingOptions
 from pylantir.sources.pairs import ROLE_ALIASES, Pair, PairReader
 from pylantir.sources.targets import (
+    FEEDS,
     check,
     is_code_part,
     must_be_right,
@@ -173,6 +174,17 @@ class FieldMapping:
         """The source fields that give a target, in the order of the mapping."""
         pairs = (*self._roles.values(), *self._pairs)
         return tuple(pair.source for pair in pairs if pair.target == target and pair.source)
+
+    def origin_of(self, name: str) -> str:
+        """Where a value of an item comes from, for people: fields, or a template with its own."""
+        fields = [
+            field for target in (name, *FEEDS.get(name, ())) for field in self.sources_of(target)
+        ]
+        template = self._templates.get(name)
+        if fields or template is None:
+            return ", ".join(dict.fromkeys(fields))
+        roles = (ROLE_ALIASES.get(part, part) for part in template.placeholders)
+        return ", ".join(self.roles.get(role, role) for role in roles) + f" ({template.text})"
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -132,7 +132,7 @@ class PairReader:
         role = self._role(field_or_role)
         if is_own_spelling(right) and not (role and self._exists_alone(right, field_or_role)):
             self.pairs.append(Pair(field_or_role, target_name(right)))
-        elif role:
+        elif role and not (target_name(right) and self._exists_alone(field_or_role, right)):
             self.pairs.append(self.played(role, right))
         elif target_name(right):
             self.pairs.append(Pair(field_or_role, target_name(right)))

@@ -65,10 +65,9 @@ class RedcapSource(Source):
     def __init__(self, settings: SourceSettings) -> None:
         super().__init__(settings)
         where = f"source {settings.name}"
-        own = {k: v for k, v in settings.config.items() if k not in OPTION_KEYS}
-        self._config = read_settings(RedcapSettings, own, where)
+        self._config = _own_settings(settings)
         self._site = self._config.site_id or self._config.site or settings.site or ""
-        self._mapping = self._read_mapping(())
+        self._mapping = self.read_mapping(settings)
         self._client = self._make_client(where)
         zone = self._config.server_timezone
         self._server_clock = _server_clock(zone, where)
@@ -77,23 +76,26 @@ class RedcapSource(Source):
         self._window: BookingWindow | None = None
         self._ask_again = dt.datetime.min.replace(tzinfo=dt.UTC)
 
-    def _read_mapping(self, known_fields: Collection[str]) -> FieldMapping:
+    @classmethod
+    def read_mapping(
+        cls, settings: SourceSettings, known_fields: Collection[str] = ()
+    ) -> FieldMapping:
         """The field mapping; once the project's fields are known, they decide what is unclear."""
-        where = f"source {self.settings.name}"
-        config = self.settings.config
+        where, config = f"source {settings.name}", settings.config
+        own = _own_settings(settings)
         templates = {"patient_name_template": NAME_TEMPLATE, "patient_id_template": ID_TEMPLATE}
         written = {key: value for key, value in config.items() if key in OPTION_KEYS}
         return FieldMapping.read(
-            self.settings.field_mapping,
+            settings.field_mapping,
             where=where,
             source_first=True,
             options=MappingOptions.read(templates | written, where),
             roles={
                 "study_id": "study_id",
                 "family_id": "family_id",
-                "session_id": self._config.session_field,
-                "scheduled_date": self._config.date_field,
-                "scheduled_time": self._config.time_field,
+                "session_id": own.session_field,
+                "scheduled_date": own.date_field,
+                "scheduled_time": own.time_field,
                 "demo_sex": "demo_sex",
                 "youth_dob_y": "youth_dob_y",
                 "t1_date": "",
@@ -133,7 +135,7 @@ class RedcapSource(Source):
         """Everything in the window, or what changed since the cursor."""
         self._client.start_watch()
         if self._client.learn(window.now):
-            self._mapping = self._read_mapping(self._client.dictionary.names)
+            self._mapping = self.read_mapping(self.settings, self._client.dictionary.names)
         self._window = window
         snapshot, notes = self._snapshot(window)
         since = instant_of(window.cursor)
@@ -298,6 +300,11 @@ def _from_file(path: str, where: str) -> str:
         message = f"the token file cannot be read: {getattr(error, 'strerror', error)}"
         problem = ConfigProblem(where, "config.credentials.token_file", message)
         raise ConfigurationError([problem]) from None
+
+
+def _own_settings(settings: SourceSettings) -> RedcapSettings:
+    own = {key: value for key, value in settings.config.items() if key not in OPTION_KEYS}
+    return read_settings(RedcapSettings, own, f"source {settings.name}")
 
 
 def _server_clock(zone: str | None, where: str) -> SiteClock | None:

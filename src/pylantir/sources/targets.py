@@ -35,6 +35,14 @@ _BESIDE_THE_MODEL = {
 }
 """Names that stand for more or less than one attribute, to the representation of their text."""
 
+FEEDS = {
+    "patient_weight_kg": ("patient_weight_lb",),
+    "scheduled_protocol_codes": ("protocol_code", "protocol_meaning", "protocol_name"),
+    "scheduled_procedure_step_description": ("protocol_name",),
+    "requested_procedure_codes": ("procedure_code", "procedure_meaning"),
+}
+"""Item fields to other targets that they are made from."""
+
 WEIGHTS = ("patient_weight_kg", "patient_weight_lb")
 SIZE = "patient_size_m"
 

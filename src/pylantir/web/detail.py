@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,7 @@ from pydicom.dataset import Dataset
 
 from pylantir.api.history import data_set_of
 from pylantir.api.services import Services
-from pylantir.config.schema import DataSource
-from pylantir.worklist.attributes import FIELDS, Attribute, attribute_named
+from pylantir.worklist.attributes import FIELDS, Attribute
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.values import Code
 
@@ -30,7 +29,7 @@ class Value:
     shown : str
         For people.
     field : str
-        Field of the source that it was read from; empty when that is not configured.
+        Fields of the source that it was read from; empty when that is not known.
     is_made_here : bool
         It may have been made here, because nobody gave one.
     """
@@ -52,38 +51,24 @@ class Line:
     value: str
 
 
-def values_of(item: WorklistItem, sources: Sequence[DataSource]) -> list[Value]:
-    """Every value that a booking has."""
-    source = next((entry for entry in sources if entry.name == item.data_source), None)
-    fields = fields_of(source.field_mapping) if source is not None else {}
+def values_of(item: WorklistItem, origin_of: Callable[[str], str]) -> list[Value]:
+    """Every value that a booking has.
+
+    Parameters
+    ----------
+    item : WorklistItem
+        The booking.
+    origin_of : callable
+        From the name of an item's field to the fields of the source, in words.
+    """
     found = []
     for attribute in FIELDS:
         values = item.values_of(attribute)
         if values:
-            field = fields.get(attribute.name, "")
-            made = attribute.name in _MINTED and not field
-            shown = ", ".join(map(_shown, values))
-            found.append(Value(attribute, shown, field, made))
+            origin = origin_of(attribute.name)
+            made = attribute.name in _MINTED and not origin
+            found.append(Value(attribute, ", ".join(map(_shown, values)), origin, made))
     return found
-
-
-def fields_of(mapping: Mapping[str, Any]) -> dict[str, str]:
-    """Item field to field of the source, from a field mapping in either direction."""
-    found: dict[str, str] = {}
-    for left, right in mapping.items():
-        if isinstance(right, Mapping) and isinstance(right.get("source_field"), str):
-            _note(found, left, right["source_field"])
-        elif isinstance(right, str) and attribute_named(right) is not None:
-            _note(found, right, left)
-        elif isinstance(right, str):
-            _note(found, left, right)
-    return found
-
-
-def _note(found: dict[str, str], target: str, field: str) -> None:
-    attribute = attribute_named(target)
-    if attribute is not None:
-        found[attribute.name] = field
 
 
 def _shown(value: Any) -> str:

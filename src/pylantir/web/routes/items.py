@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
@@ -74,7 +75,7 @@ def show(
         item=item,
         version=etag(item),
         done=done_by(steps),
-        values=values_of(item, services.config.data_sources),
+        values=values_of(item, partial(services.origin_of, item.data_source)),
         history=history,
         happened=happenings(services, item, history, steps, explained),
         explained=explained,
