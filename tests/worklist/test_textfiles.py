@@ -1,35 +1,23 @@
-"""Items as CSV and plain JSON: what goes out comes back, what is broken is named."""
+"""Items as CSV and plain JSON: what goes out comes back, whatever a column is called."""
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.worklist.any_item import any_items
 from tests.worklist.bookings import booking
+from tests.worklist.textual import MANY, ROW, csv_of, from_csv, from_json, only, reasons
 
 from pylantir.worklist.attributes import FIELDS
-from pylantir.worklist.imports import Importer
 from pylantir.worklist.item import WorklistItem
-from pylantir.worklist.textfiles import (
-    UnreadableText,
-    csv_table,
-    is_dicom_json,
-    parse_json,
-    read_csv,
-    read_json,
-    write_csv,
-    write_json,
-)
+from pylantir.worklist.textfiles import write_csv, write_json
 from pylantir.worklist.values import Code
-
-MANY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 # The columns of a worklist that another program exports, values as it writes them.
 FOREIGN: dict[str, str] = {
@@ -56,46 +44,6 @@ FOREIGN: dict[str, str] = {
     "start_date": "20260302",
     "start_time": "090000",
 }
-ROW = {
-    "patient_name": "Doe^Jane",
-    "patient_id": "P1",
-    "modality": "MR",
-    "start_date": "2026-03-02",
-    "start_time": "09:00",
-}
-
-
-def csv_of(*rows: dict[str, str], separator: str = ",") -> bytes:
-    out = io.StringIO(newline="")
-    writer = csv.DictWriter(out, fieldnames=list(rows[0]), delimiter=separator)
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue().encode()
-
-
-def from_csv(data: bytes, **options: Any) -> Importer:
-    importer = Importer(**options)
-    reading = read_csv(data, ignore_unknown=importer.ignore_unknown)
-    importer.take("bookings.csv", reading)
-    return importer
-
-
-def from_json(data: bytes | str, **options: Any) -> Importer:
-    importer = Importer(**options)
-    raw = data if isinstance(data, bytes) else data.encode()
-    importer.take("bookings.json", read_json(parse_json(raw)))
-    return importer
-
-
-def only(importer: Importer) -> WorklistItem:
-    assert [str(refusal) for refusal in importer.refused] == []
-    (item,) = importer.items
-    return item
-
-
-def reasons(importer: Importer) -> list[str]:
-    assert importer.items == []
-    return [str(refusal) for refusal in importer.refused]
 
 
 # --- Round trips ---
@@ -124,6 +72,12 @@ def test_no_items_are_a_header_and_an_empty_list() -> None:
 def test_each_item_of_json_stands_on_its_own_line() -> None:
     lines = write_json([booking("1"), booking("2")]).splitlines()
     assert [line.strip(",")[:1] for line in lines] == ["[", "{", "{", "]"]
+
+
+def test_kanji_survive_both_formats() -> None:
+    name = "Yamada^Tarou=山田^太郎=やまだ^たろう"
+    assert only(from_csv(csv_of({**ROW, "patient_name": name}))).patient_name == name
+    assert only(from_json(json.dumps({**ROW, "patient_name": name}))).patient_name == name
 
 
 # --- Names ---
@@ -274,207 +228,3 @@ def test_an_apostrophe_before_anything_else_is_kept() -> None:
     item = booking(patient_name="'t Hooft^Jan")
     assert "\"'t" not in write_csv([item])
     assert only(from_csv(write_csv([item]).encode())).patient_name == "'t Hooft^Jan"
-
-
-# --- Encodings and separators ---
-
-
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
-def test_spreadsheets_of_any_country_are_read(separator: str, encoding: str) -> None:
-    row = {**ROW, "patient_name": "Müller^Zoë", "patient_comments": 'two\r\nlines; "a", b\tc'}
-    data = csv_of(row, separator=separator).decode().encode(encoding)
-    item = only(from_csv(data))
-    assert item.patient_name == "Müller^Zoë"
-    assert item.patient_comments == 'two\r\nlines; "a", b\tc'
-
-
-def test_kanji_survive_both_formats() -> None:
-    name = "Yamada^Tarou=山田^太郎=やまだ^たろう"
-    assert only(from_csv(csv_of({**ROW, "patient_name": name}))).patient_name == name
-    assert only(from_json(json.dumps({**ROW, "patient_name": name}))).patient_name == name
-
-
-def test_leading_zeros_are_kept() -> None:
-    item = only(from_csv(csv_of({**ROW, "patient_id": "000123", "accession_number": "0042"})))
-    assert (item.patient_id, item.accession_number) == ("000123", "0042")
-
-
-def test_another_separator_is_a_refusal_that_names_those_that_work() -> None:
-    (reason,) = reasons(from_csv(csv_of(ROW, separator="|")))
-    assert "separated by comma, semicolon or tab" in reason
-
-
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        (b"", "empty, expected a header row"),
-        (b"\r\n\r\n", "empty, expected a header row"),
-        (b"patient_name\0,patient_id\n", "not text but binary data"),
-        (b"\xff\xfe\x00\xd8\x00\xd8", "not text in utf-16"),
-        (b"\x81\x8d\x8f\x90\x9d", "not text in UTF-8 or Windows-1252"),
-        (bytes(range(1, 128)) * 20, "row 1"),
-    ],
-)
-def test_garbage_is_refused_as_a_whole(data: bytes, reason: str) -> None:
-    (found,) = reasons(from_csv(data))
-    assert reason in found
-
-
-@MANY
-@given(st.binary(max_size=400))
-def test_no_bytes_break_the_reader(data: bytes) -> None:
-    for prefix in (b"", b"patient_id,patient_name\r\n"):
-        from_csv(prefix + data)
-    with contextlib.suppress(UnreadableText):
-        from_json(data)
-
-
-# --- Broken rows ---
-
-
-def test_bad_rows_are_named_by_row_and_good_ones_are_read() -> None:
-    rows = [
-        ROW,
-        {**ROW, "patient_id": "P2", "start_date": "2026-02-30"},
-        {**ROW, "patient_id": "", "start_time": "9 o'clock"},
-        {**ROW, "patient_id": "P4"},
-    ]
-    importer = from_csv(csv_of(*rows))
-    assert [item.patient_id for item in importer.items] == ["P1", "P4"]
-    bad_date, bad_time = importer.refused
-    assert (bad_date.where, bad_time.where) == ("row 3", "row 4")
-    assert str(bad_date) == (
-        "bookings.csv, row 3: scheduled_procedure_step_start_date: expected a day of the calendar "
-        "as YYYY-MM-DD or YYYYMMDD, got '2026-02-30'"
-    )
-    assert {problem.field for problem in bad_time.problems} == {
-        "patient_id",
-        "scheduled_procedure_step_start_time",
-    }
-
-
-def test_a_row_is_counted_as_a_spreadsheet_counts() -> None:
-    row = {**ROW, "patient_comments": "one\ntwo\nthree"}
-    data = csv_of(row, {**row, "patient_id": "P2", "modality": "?"})
-    header, _, rest = data.partition(b"\r\n")
-    (refusal,) = from_csv(header + b"\r\n\r\n" + rest).refused
-    assert refusal.where == "row 4"
-
-
-def test_a_row_cut_short_is_refused() -> None:
-    data = csv_of(ROW, {**ROW, "patient_id": "P2"})
-    importer = from_csv(data[: data.rindex(b",")])
-    assert [item.patient_id for item in importer.items] == ["P1"]
-    assert str(importer.refused[0]) == "bookings.csv, row 3: row: expected 5 cells, got 4"
-
-
-def test_a_file_cut_within_quotation_marks_is_refused_as_a_whole() -> None:
-    data = csv_of(ROW, {**ROW, "patient_id": "P2", "start_time": "09:00\r\n"})
-    (reason,) = reasons(from_csv(data[:-4]))
-    assert reason == (
-        "bookings.csv: file: row 3: a cell that does not end; nothing of the file was read"
-    )
-
-
-def test_a_huge_cell_is_refused() -> None:
-    (reason,) = reasons(from_csv(csv_of({**ROW, "patient_comments": "x" * 200_000})))
-    assert "row 2: a cell of more than 131072 characters" in reason
-    (reason,) = reasons(from_csv(csv_of({**ROW, "patient_comments": "x" * 20_000})))
-    assert "expected at most 10240 characters, got 20000" in reason
-    assert len(reason) < 300
-
-
-def test_more_cells_than_columns_are_refused_unless_they_are_empty() -> None:
-    data = csv_of(ROW).rstrip()
-    assert only(from_csv(data + b",,\r\n")).patient_id == "P1"
-    (reason,) = reasons(from_csv(data + b",oops\r\n"))
-    assert "expected 5 cells, got 6" in reason
-
-
-def test_a_value_without_a_column_name_is_refused() -> None:
-    assert only(from_csv(csv_of({**ROW, "": ""}))).patient_id == "P1"
-    (reason,) = reasons(from_csv(csv_of({**ROW, "": "lost"})))
-    assert "a value in a column without a name, got 'lost'" in reason
-
-
-def test_messages_never_move_the_cursor_of_a_terminal() -> None:
-    nasty = "P1\x1b[2J\u202e"
-    shown = reasons(from_csv(csv_of({**ROW, "patient_id": nasty, "modality": "\x1b]0;x"})))
-    shown += reasons(from_json(json.dumps({**ROW, "\x1b[2Jcolour": "red"})))
-    assert shown
-    assert all(character.isprintable() for line in shown for character in line.replace("\n", ""))
-
-
-def test_a_table_is_read_without_knowing_its_columns() -> None:
-    table = csv_table("mrn;last_name\r\n007;Doe\r\n")
-    assert (table.header, table.rows) == (("mrn", "last_name"), ((2, ("007", "Doe")),))
-
-
-# --- JSON ---
-
-
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        (b'[{"patient_id": "P1"', "not JSON: Expecting"),
-        (b"[NaN]", "not JSON: NaN"),
-        (b'{"patient_id": "1", "patient_id": "2"}', "'patient_id' stands twice in one object"),
-        (b'"text"', "expected a list of objects"),
-        (b"[" * 100_000, "not JSON: nested too deep"),
-        (b"[" * 90 + b"]" * 90, "not JSON: nested too deep"),
-        (b"1" * 5000, "limit"),
-        (b"\x80\x81", "not text"),
-    ],
-)
-def test_what_is_not_json_says_where(data: bytes, reason: str) -> None:
-    with pytest.raises(UnreadableText, match=reason):
-        parse_json(data)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("patient_name", {"family": "Doe"}),
-        ("patient_name", ["Doe"]),
-        ("patient_id", True),
-        ("modality", [["MR"]]),
-        ("allergies", [{"a": 1}]),
-        ("PatientMotherBirthName", {"Alphabetic": "x"}),
-        ("source_record_id", ["1"]),
-        ("protocol_code", {"value": 1}),
-        ("extras", {"OtherPatientIDsSequence": [{"PatientID": ["a", "b"]}]}),
-    ],
-)
-def test_a_value_of_the_wrong_shape_is_refused(name: str, value: Any) -> None:
-    (reason,) = reasons(from_json(json.dumps({**ROW, name: value})))
-    assert "expected one value: text or a number" in reason
-
-
-def test_numbers_lists_and_null_are_what_they_look_like() -> None:
-    values = {
-        **ROW,
-        "patient_id": 12,
-        "patient_weight": 72.5,
-        "station_aet": ["MR1", "MR2"],
-        "allergies": None,
-        "medical_alerts": [],
-        "patient_size_m": "",
-    }
-    item = only(from_json(json.dumps(values)))
-    assert (item.patient_id, str(item.patient_weight_kg)) == ("12", "72.5")
-    assert item.scheduled_station_ae_title == ("MR1", "MR2")
-    assert (item.allergies, item.medical_alerts, item.patient_size_m) == ((), (), None)
-
-
-def test_what_is_no_object_is_refused_by_its_place() -> None:
-    importer = from_json(json.dumps([ROW, 17, None]))
-    assert len(importer.items) == 1
-    assert [refusal.where for refusal in importer.refused] == ["object 2", "object 3"]
-
-
-def test_dicom_json_is_told_by_its_shape() -> None:
-    assert is_dicom_json([{"00100010": {"vr": "PN"}}, {"0020000d": {"vr": "UI"}}])
-    assert not is_dicom_json([ROW])
-    assert not is_dicom_json([])
-    assert not is_dicom_json([{}, 17])
