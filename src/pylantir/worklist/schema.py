@@ -17,7 +17,7 @@ from pylantir.worklist.triggers import install_triggers
 
 log = logging.getLogger(__name__)
 
-KNOWN_VERSIONS = ("0001", SCHEMA_VERSION)
+KNOWN_VERSIONS = ("0001", "0002", SCHEMA_VERSION)
 """Every migration in ``worklist/migrations/versions``, the newest last."""
 
 _PUBLISHED_COLUMNS = {"id", "patient_id", "patient_name", "scheduled_start_date"}

@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from pylantir.worklist.attributes import FIELDS
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 """The newest migration in ``worklist/migrations/versions``."""
 
 metadata = MetaData()
@@ -48,7 +48,6 @@ worklist_items = Table(
     Column("missing_since", Text),  # first complete batch of its source that did not name it
     Column("held_back", Text),  # JSON: what its source changed after a scanner had begun
     Index("ix_worklist_items_start", "scheduled_start_date", "scheduled_station_aetitle"),
-    Index("ix_worklist_items_status", "performed_procedure_step_status"),
     Index("ix_worklist_items_patient_id", "patient_id"),
     Index("ix_worklist_items_patient_name_key", "patient_name_key"),
     Index("ix_worklist_items_accession_number", "accession_number"),
@@ -77,7 +76,6 @@ performed_steps = Table(
     Column("updated_at", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Index("ix_performed_steps_started", "started"),
-    Index("ix_performed_steps_status", "status"),
 )
 
 step_links = Table(
