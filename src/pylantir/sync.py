@@ -291,7 +291,9 @@ class Synchronizer:
         except SourceError as error:
             log.debug("source %s: cannot confirm: %s", self.name, error.for_log)
             return lambda each: False
-        return lambda each: each.item.source_record_id not in there
+        unproven = self._source.unproven()
+        new = {e.item.source_record_id for e in missing if not e.missing_since} & unproven
+        return lambda each: each.item.source_record_id not in there | new
 
     def _apply(
         self, report: SyncReport, batch: Batch, window: BookingWindow, began: dt.datetime

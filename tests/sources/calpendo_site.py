@@ -21,7 +21,9 @@ from pylantir.worklist.database import Database
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.query import WorklistQuery
 from pylantir.worklist.schema import prepare
-from pylantir.worklist.status import ItemStatus
+from pylantir.worklist.status import ItemStatus, StepStatus
+from pylantir.worklist.step import PerformedProcedureStep, ScheduledStepReference
+from pylantir.worklist.steps import StepStore
 from pylantir.worklist.store import ItemStore
 
 ZONE = "America/Edmonton"
@@ -136,3 +138,36 @@ def calpendo_site(folder: Path, **server: Any) -> Iterator[Site]:
         yield site
         site.restart()
     database.close()
+
+
+def ids(site: Site) -> list[str]:
+    """Patients whose bookings may be scanned, as one fetch brings them."""
+    return sorted(v["patient_id"] for v in site.values())
+
+
+def ignore_paths(site: Site) -> None:
+    """Make the server one that does not know ``paths``."""
+    site.server._paths = lambda type_name, request: []  # type: ignore[method-assign]
+
+
+def begin_scan(site: Site, item: WorklistItem) -> None:
+    """Report that a scanner has begun an item."""
+    step = PerformedProcedureStep(
+        sop_instance_uid=f"2.25.{item.item_id}",
+        status=StepStatus.IN_PROGRESS,
+        performed_procedure_step_id="1",
+        performed_station_ae_title="MR1",
+        calling_ae_title="MR1",
+        modality="MR",
+        patient_id=item.patient_id,
+        patient_name=item.patient_name,
+        started=at(9, 1),
+        references=(
+            ScheduledStepReference(
+                study_instance_uid=item.study_instance_uid,
+                scheduled_procedure_step_id=item.scheduled_procedure_step_id,
+            ),
+        ),
+        attributes={},
+    )
+    StepStore(site.database, now=site.clock.now).create(step)

@@ -302,6 +302,45 @@ def test_nobody_there_is_said_without_the_address() -> None:
     assert "127.0.0.1" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("http://127.0.0.1:9", "connection refused; check base_url"),
+        ("http://no-such-host.invalid", "its name is not known; check base_url"),
+    ],
+)
+def test_why_nobody_answers_is_said_in_words(address: str, words: str) -> None:
+    asking = CalpendoClient(address, "/api", "u", "p")
+    with pytest.raises(SourceUnavailable, match=words):
+        asking.bookings(DAY, NEXT, ["3T"])
+
+
+def test_a_proxy_that_is_not_there_is_named_without_its_account(
+    server: CalpendoStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://me:pass1234@127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(SourceUnavailable, match="the proxy does not let us through") as caught:
+        client(server).bookings(DAY, NEXT, ["3T"])
+    assert "pass1234" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"gzip_garbage": True}, "cannot be unpacked"),
+        ({"truncate_after": 20, "chunked": True}, "was cut off"),
+        ({"retry_after": "", "status": 429}, "asked us to come back later"),
+    ],
+)
+def test_a_spoilt_answer_is_named_for_what_it_is(
+    server: CalpendoStandIn, fault: dict[str, Any], words: str
+) -> None:
+    server.fault("query", **fault)
+    with pytest.raises(SourceUnavailable, match=words):
+        client(server).bookings(DAY, NEXT, ["3T"])
+
+
 # --- TLS ---
 
 

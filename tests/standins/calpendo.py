@@ -69,6 +69,8 @@ class CalpendoStandIn(StandIn):
     subtype_properties : bool
         Whether ``Calpendo.Booking`` can be asked for ``Operator``, a property of its subtype
         ``MRIScan``.
+    refuses_with : int
+        Status of the answer to a query that it does not understand: 400, or 500 with a page.
     style : Style, optional
         How JSON is written; its version is set to `version`.
     """
@@ -88,6 +90,7 @@ class CalpendoStandIn(StandIn):
         answer_format: str = "negotiate",
         encoded_slash: str = "allow",
         subtype_properties: bool = False,
+        refuses_with: int = 400,
         style: Style | None = None,
     ) -> None:
         super().__init__(
@@ -101,6 +104,7 @@ class CalpendoStandIn(StandIn):
         self.answer_format = answer_format
         self.encoded_slash = encoded_slash
         self.subtype_properties = subtype_properties
+        self.refuses_with = refuses_with
         self.account = Account()
         self.accounts = {self.account.name: self.account}
         self.bookings = Bookings(self.clock)
@@ -165,6 +169,8 @@ class CalpendoStandIn(StandIn):
         try:
             return self._query(account, type_name, rest, request, form, verb)
         except QueryError as error:
+            if self.refuses_with != 400:
+                return page("Internal Server Error", "NullPointerException", self.refuses_with)
             if form == "json":
                 return Reply(400, json.dumps({"error": str(error)}).encode(), JSON)
             return page("Bad Request", str(error), 400)

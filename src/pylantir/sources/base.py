@@ -331,6 +331,13 @@ class Source(ABC):
         """
         return frozenset()
 
+    def unproven(self) -> frozenset[str]:
+        """Of what :meth:`still_there` did not find the last time, what it cannot be sure of.
+
+        A second complete batch decides on those.
+        """
+        return frozenset()
+
     def write_back(self, reports: Sequence[PerformedReport]) -> None:
         """Tell the source what scanners did with its bookings; saying it twice does no harm.
 

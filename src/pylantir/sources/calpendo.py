@@ -30,6 +30,7 @@ from pylantir.sources.calpendo_bookings import (
     why_not,
 )
 from pylantir.sources.calpendo_client import CalpendoClient
+from pylantir.sources.calpendo_days import CalpendoDays
 from pylantir.sources.calpendo_reader import BookingReader, Reading
 from pylantir.sources.calpendo_settings import CalpendoSettings
 from pylantir.sources.extraction import look_up
@@ -39,12 +40,6 @@ from pylantir.sources.settings import credential, read_settings
 from pylantir.sources.targets import check
 
 log = logging.getLogger(__name__)
-
-WIDE_EVERY = dt.timedelta(minutes=15)
-"""How often the far days are read where each booking is a request of its own."""
-
-NEAR_DAYS = 2
-"""Days after the window's first that are read every time."""
 
 _KNOWN_STATUSES = frozenset({"requested", "tentative", "approved", "denied", "cancelled"})
 _OTHER_MODALITY = "OT"
@@ -79,12 +74,12 @@ class CalpendoSource(Source):
         wanted = config.status_filter or "Approved"
         statuses = (wanted,) if isinstance(wanted, str) else wanted
         self._schedulable = frozenset(status.strip().lower() for status in statuses)
+        self._days = CalpendoDays(config, self._clock)
         self._occurrences: Occurrences | None = None
-        self._covered: tuple[dt.date, dt.date] | None = None
-        self._wide_at: dt.datetime | None = None
         self._left_out: list[Note] = []
         self._listed: frozenset[str] = frozenset()
-        self._disbelieved = 0
+        self._doubts: list[str] = []
+        self._unproven: frozenset[str] = frozenset()
 
     @classmethod
     def read_mapping(cls, settings: SourceSettings) -> FieldMapping:
@@ -105,11 +100,7 @@ class CalpendoSource(Source):
     @property
     def days_ahead(self) -> int:
         """Days after today that are read."""
-        return 0 if self._is_of_today else self._config.days_ahead
-
-    @property
-    def _is_of_today(self) -> bool:
-        return self._config.window_mode == "today" or self._config.daily_window is not None
+        return self._days.ahead
 
     def explain(self) -> list[str]:
         """How the field mapping was understood."""
@@ -122,44 +113,32 @@ class CalpendoSource(Source):
     def notes(self) -> tuple[str, ...]:
         """Values that were left out since the last call, and what the mapping warns of."""
         left_out, self._left_out = self._left_out, []
-        many, self._disbelieved = self._disbelieved, 0
-        doubts = [_DISBELIEVED.format(many)] if many else []
+        doubts, self._doubts = self._doubts, []
         return (*self._mapping.warnings, *summarize(left_out), *doubts)
 
     # Fetching ------------------------------------------------------------------------------
 
     def fetch(self, window: BookingWindow) -> Batch:
         """Bookings of the window's days."""
-        first, last = self._covered = self._days(window)
+        read, covered = self._days.next(window, self._reader.many_details)
         reading = self._reader.read(
-            self._server_wall(first), self._server_wall(last + _DAY), again=window.full
+            self._server_wall(read[0]), self._server_wall(read[1] + _DAY), again=window.full
         )
         self._listed = reading.listed
         if self._occurrences is None:
             self._occurrences = Occurrences.read(window.cursor)
         records, rejected, notes = self._records(reading, self._occurrences)
         if reading.unread:
-            notes.append(f"{len(reading.unread)} bookings could not be read this time")
+            many = f"{len(reading.unread)} bookings could not be read this time"
+            notes.append(f"{many}: {reading.reason}" if reading.reason else many)
         return Batch(
             records=records,
-            scope=DaysCovered(first, last),
+            scope=DaysCovered(*covered),
             complete=not reading.unread,
             next_cursor=self._occurrences.cursor(window.now),
             rejected=tuple(rejected),
             notes=tuple(notes),
         )
-
-    def _days(self, window: BookingWindow) -> tuple[dt.date, dt.date]:
-        """All days when one query brings all; else the far ones only now and then."""
-        if self._is_of_today:
-            today = self._clock.wall_of(window.now).date()
-            return today, today + _DAY if self._passes_midnight else today
-        due = self._wide_at is None or window.now - self._wide_at >= WIDE_EVERY
-        if not self._reader.needs_many_details or window.full or window.cursor is None or due:
-            self._wide_at = window.now
-            return window.first_day, window.last_day
-        near = window.first_day + dt.timedelta(days=NEAR_DAYS)
-        return window.first_day, min(window.last_day, near)
 
     def _server_wall(self, day: dt.date) -> dt.datetime:
         """The beginning of a day of the site, on the wall of the server."""
@@ -175,9 +154,12 @@ class CalpendoSource(Source):
         rejected = [_rejected(key, "booking", _HIDDEN) for key in sorted(reading.hidden)]
         ids = [str(booking.get("id") or "") for booking in reading.bookings]
         days = [self._day_of(booking) for booking in reading.bookings]
-        keys = occurrences.keys(zip(ids, days, strict=True))
-        for key, booking in zip(keys, reading.bookings, strict=True):
+        seen = self._days.last_known(occurrences.read_at)
+        keys = occurrences.keys(zip(ids, days, strict=True), seen)
+        for key, day, booking in zip(keys, days, reading.bookings, strict=True):
             resource = _resource_of(booking)
+            if day is not None and not self._days.covers(day):
+                continue  # read to tell the days of a repeat booking apart
             if not resource and self._reader.filters_by_name:
                 rejected.append(_rejected(key, "resource", _HIDDEN))
             elif resource not in self._resources:
@@ -235,7 +217,7 @@ class CalpendoSource(Source):
     def _unwanted(self, booking: Mapping[str, Any]) -> str:
         """Why the site does not want a booking that may be scanned; empty when it does."""
         moments = self._moments(booking)
-        if moments is not None and not self._is_in_daily_window(moments[0]):
+        if moments is not None and not self._days.is_in_daily_window(moments[0]):
             return "outside the daily window"
         if self._config.allowed_studies is None:
             return ""
@@ -245,22 +227,6 @@ class CalpendoSource(Source):
             return ""  # it will be rejected, with its reasons
         allowed = {name.strip() for name in self._config.allowed_studies}
         return "" if study in allowed else "its study is not among allowed_studies"
-
-    @property
-    def _passes_midnight(self) -> bool:
-        daily = self._config.daily_window
-        return daily is not None and daily.start_time > daily.end_time
-
-    def _is_in_daily_window(self, start: dt.datetime) -> bool:
-        daily = self._config.daily_window
-        if daily is None:
-            return True
-        minute = (start.hour, start.minute)
-        if not self._passes_midnight:
-            return daily.start_time <= minute <= daily.end_time
-        # The night that begins tomorrow is tomorrow's.
-        is_tomorrow = self._covered is not None and start.date() == self._covered[1]
-        return minute <= daily.end_time or (minute >= daily.start_time and not is_tomorrow)
 
     def _mapped(
         self, booking: Mapping[str, Any], notes: list[Note] | None = None
@@ -306,16 +272,25 @@ class CalpendoSource(Source):
         parents = {key: key.partition("/")[0] for key in record_ids}
         details = self._reader.details(parents.values())
         missing = {parent for parent, detail in details.bookings.items() if not detail}
-        doubtful = missing if missing and not self._believes_404() else missing & self._listed
-        self._disbelieved = len(doubtful)
+        believed = self._believes_404() if missing else True
+        doubtful = missing & self._listed if believed is not False else missing
         unseen = details.hidden | details.unread | doubtful
-        return frozenset(
+        here = {
             key
             for key, parent in parents.items()
-            if parent in unseen or self._has_its_day(key, parent, details.bookings[parent])
-        )
+            if parent not in unseen and self._has_its_day(key, parent, details.bookings[parent])
+        }
+        without = missing - doubtful if believed is None else frozenset[str]()
+        self._unproven = frozenset(key for key, parent in parents.items() if parent in without)
+        counted = (_DISBELIEVED, doubtful), (_LEFT_OUT, here), (_ONCE_MORE, self._unproven)
+        self._doubts = [words.format(len(some)) for words, some in counted if some]
+        return frozenset(here | {key for key, parent in parents.items() if parent in unseen})
 
-    def _believes_404(self) -> bool:
+    def unproven(self) -> frozenset[str]:
+        """Those that were answered with 404 while nothing exists that could be read instead."""
+        return self._unproven
+
+    def _believes_404(self) -> bool | None:
         """A proxy may answer 404 to every booking: one that exists has to be readable now."""
         try:
             return self._reader.answers_for_what_exists(self._listed)
@@ -338,7 +313,7 @@ class CalpendoSource(Source):
         if not text_at(booking, "status") or not _resource_of(booking):
             return True  # hidden from us, which is no proof
         day = self._day_of(booking)
-        in_window = day is None or self._covered is None or _within(day, self._covered)
+        in_window = day is None or self._days.covers(day)
         return (
             in_window
             and _resource_of(booking) in self._resources
@@ -347,8 +322,13 @@ class CalpendoSource(Source):
 
 
 _DISBELIEVED = (
-    "{} bookings seem deleted, but the server answers 404 to others that exist as well, or shows "
-    "us no other: nothing of them is withdrawn"
+    "{} bookings seem deleted, but the server answers 404 to others that exist as well: nothing of "
+    "them is withdrawn"
+)
+_LEFT_OUT = "{} bookings exist, but the server's list leaves them out: they stay"
+_ONCE_MORE = (
+    "{} bookings seem deleted, and the server shows us nothing else to compare with: they are "
+    "withdrawn when it says so twice"
 )
 _HIDDEN = "not shown to our account; give it the right to see it"
 
@@ -369,10 +349,6 @@ def _rejected(key: str, name: str, reason: str) -> RejectedRecord:
 
 def _resource_of(booking: Mapping[str, Any]) -> str:
     return text_at(booking, "resource.name") or text_at(booking, "resource")
-
-
-def _within(day: dt.date, days: tuple[dt.date, dt.date]) -> bool:
-    return days[0] <= day <= days[1]
 
 
 def _fits(target: str, value: str) -> bool:

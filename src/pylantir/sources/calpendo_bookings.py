@@ -151,20 +151,24 @@ class Occurrences:
     one occurrence is in the window, and it must keep its key.
     """
 
-    def __init__(self, plain_days: Mapping[str, str]) -> None:
+    def __init__(self, plain_days: Mapping[str, str], read_at: dt.datetime | None = None) -> None:
         self._plain_days = dict(plain_days)
+        self.read_at = read_at
+        """When the bookings were read the last time."""
 
     @classmethod
     def read(cls, cursor: str | None) -> Occurrences:
         """What a cursor remembers; nothing when it is of another kind."""
         try:
-            held = json.loads(cursor or "").get("repeating", {})
-            return cls({str(key): str(day) for key, day in held.items()})
-        except (ValueError, AttributeError):
+            held = json.loads(cursor or "")
+            repeating = {str(key): str(day) for key, day in held.get("repeating", {}).items()}
+            return cls(repeating, dt.datetime.fromisoformat(held["at"]))
+        except (ValueError, AttributeError, KeyError, TypeError):
             return cls({})
 
     def cursor(self, now: dt.datetime) -> str:
         """What to remember."""
+        self.read_at = now
         kept = dict(list(self._plain_days.items())[-_MOST_REPEATING:])
         return json.dumps({"at": now.isoformat(), "repeating": kept})
 
@@ -172,15 +176,26 @@ class Occurrences:
         """Whether a booking was ever seen on several days."""
         return booking_id in self._plain_days
 
-    def keys(self, dated: Iterable[tuple[str, dt.date | None]]) -> list[str]:
-        """The key of each booking, from its id and the day it starts."""
+    def keys(
+        self, dated: Iterable[tuple[str, dt.date | None]], seen: dt.date | None = None
+    ) -> list[str]:
+        """The key of each booking, from its id and the day it starts.
+
+        Parameters
+        ----------
+        seen : date, optional
+            The last day that was ever seen, where days are seen one at a time: an item under the
+            plain id is of the newest day until then.
+        """
         pairs = list(dated)
         days: defaultdict[str, set[dt.date]] = defaultdict(set)
         for booking_id, day in pairs:
             days[booking_id] |= {day} if day is not None else set()
         for booking_id, found in days.items():
             if len(found) > 1:
-                self._plain_days.setdefault(booking_id, min(found).isoformat())
+                until = {day for day in found if seen is not None and day <= seen}
+                plain = max(until) if until else min(found)
+                self._plain_days.setdefault(booking_id, plain.isoformat())
         return [self._key(booking_id, day) for booking_id, day in pairs]
 
     def _key(self, booking_id: str, day: dt.date | None) -> str:

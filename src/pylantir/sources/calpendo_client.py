@@ -41,8 +41,18 @@ class NotAllowed(SourceRefused):
     """The account may not see what we asked for (HTTP 403)."""
 
 
+class ServerFault(SourceUnavailable):
+    """The server failed at what we asked (HTTP 500): it is ill, or does not know a property."""
+
+
 class _AnotherTry(SourceUnavailable):
     """A failure that the next attempt may not see."""
+
+    finally_raised: type[SourceUnavailable] = SourceUnavailable
+
+
+class _Broke(_AnotherTry):
+    finally_raised = ServerFault
 
 
 class CalpendoClient:
@@ -179,7 +189,7 @@ class CalpendoClient:
         try:
             return self._try(path, missing_is_empty)
         except _AnotherTry as error:
-            raise SourceUnavailable(str(error)) from None
+            raise error.finally_raised(str(error)) from None
 
     def _try(self, path: str, missing_is_empty: bool) -> Any:
         waiting = self._not_before - time.monotonic()
@@ -219,6 +229,10 @@ class CalpendoClient:
             raise self._too_late() from None
         if isinstance(error, requests.exceptions.SSLError):
             raise SourceUnavailable(_about_tls(error)) from None
+        if isinstance(error, requests.exceptions.ContentDecodingError):
+            raise _AnotherTry("Calpendo's answer cannot be unpacked: it is damaged") from None
+        if isinstance(error, requests.exceptions.ChunkedEncodingError):
+            raise _AnotherTry("Calpendo's answer was cut off") from None
         if isinstance(error, requests.exceptions.ConnectTimeout):
             raise SourceUnavailable("Calpendo cannot be reached: no connection in time") from None
         raise _AnotherTry(f"Calpendo cannot be reached: {_cause(error)}") from None
@@ -268,7 +282,10 @@ class CalpendoClient:
                 f"Calpendo asked us to come back later (HTTP {code})", retry_after_s=wait_s
             )
         if code in _WORTH_ANOTHER_TRY:
-            raise _AnotherTry(f"Calpendo answered HTTP {code}")
+            kind = _Broke if code == 500 else _AnotherTry
+            raise kind(f"Calpendo answered HTTP {code}")
+        if code == 429:
+            raise SourceUnavailable("Calpendo asked us to come back later (HTTP 429)")
         if code in (400, 404):
             raise NotUnderstood(f"Calpendo answered HTTP {code}; check base_url and api_path")
         if code != 200:
@@ -328,14 +345,27 @@ def _about_tls(error: BaseException) -> str:
 
 def _cause(error: BaseException) -> str:
     """What went wrong, without the address that requests puts into every message."""
-    return type(_innermost(error)).__name__
+    cause = _innermost(error)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return f"the proxy does not let us through ({type(cause).__name__}); check HTTPS_PROXY"
+    return _IN_WORDS.get(type(cause).__name__, type(cause).__name__)
+
+
+_IN_WORDS = {
+    "RemoteDisconnected": "it hung up without an answer; check base_url, also its http or https",
+    "ConnectionRefusedError": "connection refused; check base_url, and whether Calpendo runs",
+    "ConnectionResetError": "the connection was reset",
+    "NameResolutionError": "its name is not known; check base_url and the name server",
+    "gaierror": "its name is not known; check base_url and the name server",
+    "TimeoutError": "no connection in time",
+}
 
 
 def _innermost(error: BaseException) -> BaseException:
     seen = [error]
     while True:
         last: Any = seen[-1]
-        inside = [getattr(last, "reason", None), *getattr(last, "args", ())]
+        inside = [getattr(last, "reason", None), last.__cause__, *getattr(last, "args", ())]
         found = [e for e in inside if isinstance(e, BaseException) and e not in seen]
         if not found:
             return seen[-1]

@@ -16,7 +16,13 @@ from typing import Any
 
 from pylantir.errors import SourceError, SourceUnavailable
 from pylantir.sources.calpendo_bookings import has, in_one_shape, text_at
-from pylantir.sources.calpendo_client import RESOURCE, CalpendoClient, NotAllowed, NotUnderstood
+from pylantir.sources.calpendo_client import (
+    RESOURCE,
+    CalpendoClient,
+    NotAllowed,
+    NotUnderstood,
+    ServerFault,
+)
 
 AT_ONCE = 5
 FEW_DETAILS = 20
@@ -43,11 +49,14 @@ class Details:
         Ids that the account may not see.
     unread : set of str
         Ids that nothing is known of.
+    reason : str
+        Why the first of them could not be read, for the log.
     """
 
     bookings: dict[str, dict[str, Any]] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
     unread: set[str] = field(default_factory=set)
+    reason: str = ""
     _failures_in_a_row: int = 0
     _refused: SourceError | None = None
 
@@ -66,6 +75,8 @@ class Reading:
         What a person should know.
     listed : frozenset of str
         Ids that the list names, of whatever resource.
+    reason : str
+        Why bookings could not be read.
     """
 
     bookings: list[dict[str, Any]]
@@ -73,6 +84,7 @@ class Reading:
     unread: set[str]
     notes: list[str]
     listed: frozenset[str]
+    reason: str = ""
 
 
 class BookingReader:
@@ -99,7 +111,8 @@ class BookingReader:
         self._paths = sorted({*_NEEDED, *(p for p in usable if not p.startswith(_OPERATOR))})
         self._knows_paths = True
         self.filters_by_name = True
-        self.needs_many_details = False
+        self.many_details = 0
+        """Bookings that were requests of their own the last time, zero when there were few."""
 
     def read(self, first: dt.datetime, last: dt.datetime, *, again: bool) -> Reading:
         """Bookings that start in [first, last), in the wall clock of the server.
@@ -119,16 +132,21 @@ class BookingReader:
         rows = self._rows(first, last)
         short = [row for row in rows if not all(has(row, path) for path in _CORE)]
         details = self.details((str(row.get("id", "")) for row in short), listed=True)
-        self.needs_many_details = len(details.bookings) > FEW_DETAILS
-        if details.hidden and not details.bookings and len(short) == len(rows):
+        self.many_details = len(short) if len(short) > FEW_DETAILS else 0
+        if short and not details.bookings and len(short) == len(rows):
+            if details.unread:
+                raise SourceUnavailable(
+                    f"none of {len(rows)} bookings could be read: {details.reason}"
+                )
             raise NotAllowed("Calpendo lets the account see no booking (HTTP 403)")
         bookings = [in_one_shape(row) for row in self._with_details(rows, short, details)]
         notes = self._add_operators(bookings, first, last)
         listed = frozenset(str(row.get("id", "")) for row in rows)
-        return Reading(bookings, details.hidden, details.unread, notes, listed)
+        return Reading(bookings, details.hidden, details.unread, notes, listed, details.reason)
 
     def _rows(self, first: dt.datetime, last: dt.datetime) -> list[dict[str, Any]]:
         refused: NotUnderstood | None = None
+        ill = False
         for by_name, paths in self._ways():
             names = self._resources if by_name else ()
             try:
@@ -136,7 +154,13 @@ class BookingReader:
             except NotUnderstood as error:
                 refused = refused or error
                 continue
-            self._knows_paths, self.filters_by_name = bool(paths), by_name
+            except ServerFault:
+                # A property it does not know may be too much for it; or it is ill for a moment.
+                if not paths:
+                    raise
+                ill = True
+                continue
+            self._knows_paths, self.filters_by_name = bool(paths) or ill, by_name
             return rows
         raise refused or SourceUnavailable("Calpendo understands none of our queries")
 
@@ -219,9 +243,10 @@ class BookingReader:
             with lock:
                 found.hidden.add(booking_id)
                 found.unread.discard(booking_id)
-        except SourceUnavailable:
+        except SourceUnavailable as error:
             with lock:
                 found._failures_in_a_row += 1
+                found.reason = found.reason or error.for_log
         except SourceError as error:
             with lock:
                 found._refused = error
@@ -231,7 +256,7 @@ class BookingReader:
                 found.unread.discard(booking_id)
                 found._failures_in_a_row = 0
 
-    def answers_for_what_exists(self, some_ids: Iterable[str]) -> bool:
+    def answers_for_what_exists(self, some_ids: Iterable[str]) -> bool | None:
         """Whether single bookings can be read at all: a 404 proves nothing where all are 404.
 
         Parameters
@@ -239,20 +264,26 @@ class BookingReader:
         some_ids : iterable of str
             Bookings that exist, as the list says; without any, a resource has to be readable.
 
+        Returns
+        -------
+        bool or None
+            None when the server shows us nothing that exists.
+
         Raises
         ------
         SourceError
-            Nothing that exists is known, or the server does not answer.
+            The server does not answer.
         """
         witnesses = sorted(some_ids)[:WITNESSES]
         if witnesses:
             found = self.details(witnesses, listed=True)
             return bool(found.bookings) and not found.unread
-        for name in self._resources:
-            resource_id = self._client.resource_id(name)
-            if resource_id is not None:
-                return bool(self._client.booking(resource_id, RESOURCE))
-        raise SourceUnavailable("Calpendo shows us nothing that a missing booking can be told from")
+        try:
+            named = (self._client.resource_id(name) for name in self._resources)
+            resource_id = next(filter(None, named), None)
+            return bool(self._client.booking(resource_id, RESOURCE)) if resource_id else None
+        except (NotUnderstood, NotAllowed):
+            return None
 
     def _add_operators(
         self, bookings: Sequence[dict[str, Any]], first: dt.datetime, last: dt.datetime
