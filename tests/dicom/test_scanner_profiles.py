@@ -13,6 +13,9 @@ from tests.dicom.modality import MPPS, Refused
 from tests.dicom.serving import Server, query
 from tests.worklist.bookings import DAY, booking
 
+from pylantir.config.schema import Config
+from pylantir.dicom.scanners import scanner_for
+
 MakeServer = Callable[..., Server]
 
 
@@ -166,6 +169,9 @@ def test_the_maximum_takes_the_first_by_start(make_server: MakeServer) -> None:
         ({"config": {"mwl_days_ahead": 1}}, ["+0", "+1"]),
         ({"window_mode": "today"}, ["+0"]),
         ({"config": {"window_mode": "today"}}, ["+0"]),
+        ({"daily_window": {"start_time": [7, 0], "end_time": [18, 0]}}, ["+0"]),
+        ({"config": {"daily_window": {"start_time": [22, 0], "end_time": [6, 0]}}}, ["+0", "+1"]),
+        ({"config": {"daily_window": "all day"}}, ["-2", "-1", "+0", "+1", "+2"]),
         ({}, ["-2", "-1", "+0", "+1", "+2"]),
     ],
 )
@@ -179,6 +185,36 @@ def test_a_source_may_show_its_items_for_some_days_only(
     )
     assert sees(server, "MR1") == [*expected, "by hand"]
     assert sees(server, "MR1", {"ScheduledProcedureStepStartDate": "20250709"}) == ["+2"]
+
+
+@pytest.mark.parametrize(
+    ("config", "site", "expected"),
+    [
+        ({"timezone": "Pacific/Auckland"}, None, "+1"),
+        ({"timezone": "Pacific/Auckland"}, "UTC", "+0"),
+        ({"timezone": "Nowhere/At_All"}, None, "+0"),
+        ({"timezone": 7}, None, "+0"),
+        ({}, None, "+0"),
+    ],
+)
+def test_today_of_a_source_is_that_of_its_zone_unless_the_site_has_its_own(
+    make_server: MakeServer, config: dict[str, Any], site: str | None, expected: str
+) -> None:
+    """As the days whose bookings it reads: else what it brought would not be shown."""
+    entry = {"name": "test", "type": "calpendo", "window_mode": "today", "config": config}
+    server = make_server(data_sources=[entry], timezone=site)
+    book_days(server)
+    assert sees(server, "MR1") == [expected]
+
+
+def test_a_calpendo_source_without_a_zone_has_the_published_one() -> None:
+    config = Config(
+        db_path="w.db", data_sources=[{"name": "cal", "type": "calpendo", "window_mode": "today"}]
+    )
+    scanner = scanner_for(config, "MR1")
+    early = dt.datetime(2026, 3, 2, 5, tzinfo=dt.UTC)
+    assert scanner.elsewhere(early) == (("America/Edmonton", dt.date(2026, 3, 1)),)
+    assert scanner_for(Config(db_path="w.db"), "MR1").elsewhere(early) == ()
 
 
 # --- Who may connect ---

@@ -154,7 +154,8 @@ def _scanners(item: WorklistItem, config: Config) -> list[str]:
     from pylantir.dicom.scanners import scanner_for
     from pylantir.worklist.query import WorklistQuery
 
-    today = SiteClock(config.timezone).today()
+    clock = SiteClock(config.timezone)
+    today, now = clock.today(), clock.now()
     by_rule = (rule.ae_title for rule in config.access if rule.ae_title)
     profiles = (profile.ae_title for profile in config.scanners)
     titles = dict.fromkeys((*config.allowed_aet, *by_rule, *profiles))
@@ -164,6 +165,7 @@ def _scanners(item: WorklistItem, config: Config) -> list[str]:
     return [
         title
         for title in titles
-        if scanner_for(config, title).limit(WorklistQuery(), today).matches(item)
+        for scanner in (scanner_for(config, title),)
+        if scanner.limit(WorklistQuery(), today, scanner.elsewhere(now)).matches(item)
         and (not stations or title in stations)
     ]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from pylantir.config.api import ApiSettings
 from pylantir.config.page import PageSettings
@@ -22,6 +22,7 @@ from pylantir.config.values import (
     Status,
     TimeOfDay,
     TimeZone,
+    is_time_zone,
 )
 
 
@@ -78,6 +79,10 @@ class ScannerProfile(Model):
     )
 
 
+CALPENDO_ZONE = "America/Edmonton"
+"""Zone of a Calpendo server whose source names none, as in the published release."""
+
+
 class DataSource(Model):
     """Where bookings come from."""
 
@@ -96,6 +101,34 @@ class DataSource(Model):
     daily_window: DailyWindow | None = Field(
         None, description="calpendo: part of each day; wins over window_mode"
     )
+
+    @property
+    def shown_days_ahead(self) -> int | None:
+        """Days after today for which its items show to a query without a date; None for all."""
+        days = self.config.get("mwl_days_ahead")
+        if isinstance(days, int) and days >= 0:
+            return days
+        daily = self.daily_window or _daily_window(self.config.get("daily_window"))
+        if daily is not None:
+            return 1 if daily.start_time >= daily.end_time else 0
+        mode = self.window_mode or self.config.get("window_mode")
+        return 0 if mode == "today" else None
+
+    @property
+    def zone(self) -> str:
+        """The zone in whose days its bookings are read, as written; empty for the site's."""
+        if self.type != "calpendo":
+            return ""
+        written = self.config.get("timezone", CALPENDO_ZONE)
+        return written if isinstance(written, str) and is_time_zone(written) else ""
+
+
+def _daily_window(written: Any) -> DailyWindow | None:
+    """As written in `config`, which the type of the source checks with its own words."""
+    try:
+        return DailyWindow.model_validate(written)
+    except ValidationError:
+        return None
 
 
 class LogSettings(Model):

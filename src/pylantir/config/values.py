@@ -63,11 +63,18 @@ def _flag(value: Any) -> Any:
     return value
 
 
-def _time_zone(value: str) -> str:
+def is_time_zone(name: str) -> bool:
+    """Whether the IANA data base has a zone of that name."""
     try:
-        clock.zone(value)
+        clock.zone(name)
     except KeyError:
-        raise ValueError("expected an IANA time zone such as America/Edmonton") from None
+        return False
+    return True
+
+
+def _time_zone(value: str) -> str:
+    if not is_time_zone(value):
+        raise ValueError("expected an IANA time zone such as America/Edmonton")
     return value
 
 

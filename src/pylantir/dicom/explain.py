@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pylantir.clock import SiteClock
+from pylantir.clock import SiteClock, utc_now
 from pylantir.dicom.access import Access
 from pylantir.dicom.scanners import scanner_for
 from pylantir.worklist.asked import revived, words
@@ -102,8 +102,9 @@ def explain(
     scanner = scanner_for(config, ae_title)
     past = journal.last(ae_title, _LAST)
     key = journal.key()
-    asked = [scanner.limit(revived(each.keys, key), today) for each in past]
-    newest = asked[0] if asked else scanner.limit(WorklistQuery(), today)
+    elsewhere = scanner.elsewhere(utc_now())
+    asked = [scanner.limit(revived(each.keys, key), today, elsewhere) for each in past]
+    newest = asked[0] if asked else scanner.limit(WorklistQuery(), today, elsewhere)
     found = [*_of_access(config, ae_title, past), *findings(item, newest)]
     if is_shown(found) and newest.limit is not None:
         found.append(_of_limit(items, newest, item))
@@ -158,7 +159,8 @@ def seen_lately(
         scanner = scanner_for(config, past.ae_title)
         if scanner.max_answers is not None:
             continue
-        query = scanner.limit(revived(past.keys, key), clock.wall_of(past.at).date())
+        today, elsewhere = clock.wall_of(past.at).date(), scanner.elsewhere(past.at)
+        query = scanner.limit(revived(past.keys, key), today, elsewhere)
         for item in shown:
             since = changed.get(item.item_id or 0)
             if not since or dt.datetime.fromisoformat(since) > past.at:

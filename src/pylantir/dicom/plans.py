@@ -12,7 +12,7 @@ from pylantir.dicom import answers
 from pylantir.dicom.elements import Encoding
 from pylantir.dicom.identifiers import FindRequest, read_identifier
 from pylantir.dicom.kept import Alike
-from pylantir.dicom.scanners import Scanner
+from pylantir.dicom.scanners import Elsewhere, Scanner
 from pylantir.dicom.stream import Cut
 from pylantir.worklist.query import STATION, SingleValue, WorklistQuery
 
@@ -43,7 +43,12 @@ class Plan:
 
 
 def make_plan(
-    identifier: bytes, transfer_syntax: str, cut: Cut, scanner: Scanner, today: dt.date
+    identifier: bytes,
+    transfer_syntax: str,
+    cut: Cut,
+    scanner: Scanner,
+    today: dt.date,
+    elsewhere: Elsewhere = (),
 ) -> Plan:
     """Read an identifier.
 
@@ -59,6 +64,8 @@ def make_plan(
         Who asks.
     today : date
         The site's day.
+    elsewhere : tuple of (str, date)
+        The day where sources have another zone than the site.
 
     Raises
     ------
@@ -78,7 +85,7 @@ def make_plan(
         cut=cut,
     )
     pending = answers.PENDING_UNSUPPORTED if request.unsupported else answers.PENDING
-    return Plan(asked, scanner.limit(asked, today), alike, pending)
+    return Plan(asked, scanner.limit(asked, today, elsewhere), alike, pending)
 
 
 plan_again = lru_cache(maxsize=64)(make_plan)

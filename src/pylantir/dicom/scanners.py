@@ -6,8 +6,9 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from pylantir.clock import SiteClock
 from pylantir.dicom import charsets
 from pylantir.dicom.charsets import Terms
 from pylantir.worklist.query import WorklistQuery
@@ -15,6 +16,28 @@ from pylantir.worklist.status import ItemStatus, parse_status
 
 if TYPE_CHECKING:
     from pylantir.config.schema import Config
+
+
+class SourceDays(NamedTuple):
+    """For how long items of one source show to a query without a date.
+
+    Parameters
+    ----------
+    source : str
+        Name of the source.
+    ahead : int
+        Days after today, 0 or more.
+    zone : str
+        IANA zone whose today it is; empty for the site's.
+    """
+
+    source: str
+    ahead: int
+    zone: str = ""
+
+
+Elsewhere = tuple[tuple[str, dt.date], ...]
+"""Zones and which day it is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +62,9 @@ class Scanner:
         Faulty MPPS messages are accepted with a warning.
     called_ae_titles : tuple of str
         AE titles it may call us by; empty for any.
-    source_days_ahead : tuple of (str, int)
-        Sources whose items show from today for that many days only (``mwl_days_ahead``,
-        ``window_mode`` of the published configuration).
+    source_days : tuple of SourceDays
+        Sources whose items show from today for some days only (``mwl_days_ahead``,
+        ``window_mode``, ``daily_window`` of the published configuration).
     """
 
     ae_title: str
@@ -55,10 +78,26 @@ class Scanner:
     character_set: Terms = charsets.ASCII
     lenient: bool = False
     called_ae_titles: tuple[str, ...] = ()
-    source_days_ahead: tuple[tuple[str, int], ...] = ()
+    source_days: tuple[SourceDays, ...] = ()
 
-    def limit(self, query: WorklistQuery, today: dt.date) -> WorklistQuery:
-        """The query with what this scanner may see."""
+    def elsewhere(self, now: dt.datetime) -> Elsewhere:
+        """The days that it is where sources have another zone than the site; mostly none."""
+        zones = {each.zone for each in self.source_days if each.zone}
+        return tuple((name, SiteClock(name).wall_of(now).date()) for name in sorted(zones))
+
+    def limit(
+        self, query: WorklistQuery, today: dt.date, elsewhere: Elsewhere = ()
+    ) -> WorklistQuery:
+        """The query with what this scanner may see.
+
+        Parameters
+        ----------
+        today : date
+            The site's day.
+        elsewhere : tuple of (str, date)
+            See :meth:`elsewhere`; the site's day where a zone is left out.
+        """
+        days = dict(elsewhere)
         return replace(
             query,
             hidden=self.hidden,
@@ -68,8 +107,9 @@ class Scanner:
             first_day=_day(today, self.days_back, -1),
             last_day=_day(today, self.days_ahead, 1),
             shown_days=tuple(
-                (source, today, _day(today, days, 1) or dt.date.max)
-                for source, days in self.source_days_ahead
+                (each.source, first, _day(first, each.ahead, 1) or dt.date.max)
+                for each in self.source_days
+                for first in (days.get(each.zone, today),)
             ),
             limit=self.max_answers,
         )
@@ -96,7 +136,7 @@ def scanner_for(config: Config, calling_ae_title: str) -> Scanner:
         days_ahead=config.days_ahead,
         max_answers=config.max_answers,
         character_set=_terms(config.response_character_set),
-        source_days_ahead=_source_days_ahead(config),
+        source_days=_source_days(config),
     )
     if profile is None:
         return site
@@ -121,16 +161,12 @@ def remembered(config: Config) -> Callable[[str], Scanner]:
     return lru_cache(maxsize=256)(partial(scanner_for, config))
 
 
-def _source_days_ahead(config: Config) -> tuple[tuple[str, int], ...]:
-    shown: list[tuple[str, int]] = []
-    for source in config.data_sources:
-        days = source.config.get("mwl_days_ahead")
-        mode = source.window_mode or source.config.get("window_mode")
-        if isinstance(days, int) and days >= 0:
-            shown.append((source.name, days))
-        elif mode == "today":
-            shown.append((source.name, 0))
-    return tuple(shown)
+def _source_days(config: Config) -> tuple[SourceDays, ...]:
+    return tuple(
+        SourceDays(source.name, ahead, "" if config.timezone else source.zone)
+        for source in config.data_sources
+        if (ahead := source.shown_days_ahead) is not None
+    )
 
 
 def _own(value: int | None, fallback: int | None) -> int | None:

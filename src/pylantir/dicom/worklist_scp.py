@@ -143,9 +143,11 @@ class WorklistScp:
             self._tell(event, scanner, plan, how, final, elapsed_ms)
 
     def _plan(self, event: Event, scanner: Scanner) -> Plan:
-        identifier, today = _identifier(event), self._clock.today()
+        identifier, now = _identifier(event), self._clock.now()
+        today, elsewhere = self._clock.wall_of(now).date(), scanner.elsewhere(now)
         make = plan_again if len(identifier) <= SHORT_IDENTIFIER else make_plan
-        return make(identifier, str(event.context.transfer_syntax), Cut.of(event), scanner, today)
+        syntax = str(event.context.transfer_syntax)
+        return make(identifier, syntax, Cut.of(event), scanner, today, elsewhere)
 
     def _answer(self, event: Event, plan: Plan, how: QueryOutcome) -> int | None:
         """Send the answer; returns its final status, nothing when the scanner has gone."""

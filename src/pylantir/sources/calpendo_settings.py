@@ -8,10 +8,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pylantir.clock import zone
-from pylantir.config.schema import DailyWindow
+from pylantir.config.schema import CALPENDO_ZONE, DailyWindow
 from pylantir.sources.targets import check
-
-DEFAULT_ZONE = "America/Edmonton"
 
 
 def _is_zone(name: str) -> str:
@@ -76,7 +74,7 @@ class CalpendoSettings(BaseModel):
         None, ge=0, description="scanners see items of today and so many days after"
     )
     timezone: Annotated[str, AfterValidator(_is_zone)] = Field(
-        DEFAULT_ZONE, description="IANA zone of the Calpendo server"
+        CALPENDO_ZONE, description="IANA zone of the Calpendo server"
     )
     resource_modality_mapping: dict[str, Annotated[str, AfterValidator(_is_modality)]] = Field(
         {}, description="resource, or the beginning of its name, to modality; else `OT`"

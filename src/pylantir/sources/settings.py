@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from pylantir.config.schema import CALPENDO_ZONE
 from pylantir.errors import ConfigProblem, ConfigurationError
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -85,7 +86,5 @@ def zone_names(source_type: str, config: Mapping[str, Any]) -> tuple[str, ...]:
     """Time zones that an entry of ``data_sources`` lives by; what is no name is left out."""
     found = [config.get("timezone"), config.get("server_timezone")]
     if source_type == "calpendo" and not found[0]:
-        from pylantir.sources.calpendo_settings import DEFAULT_ZONE
-
-        found.append(DEFAULT_ZONE)
+        found.append(CALPENDO_ZONE)
     return tuple(name for name in found if isinstance(name, str) and name)
