@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.cli.test_start import configuration
+from tests.cli.starting import configuration
 from tests.conftest import DaemonProcess, start_daemon
 
 from pylantir.service import ServiceManager

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import CommandLine
-from tests.cli.test_start import configuration, fails_closed, found, pylantir
+from tests.cli.starting import configuration, fails_closed, found, pylantir
 from tests.conftest import StartDaemon
 from tests.worklist.test_backups import break_a_page
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import CommandLine
-from tests.cli.test_start import configuration, pylantir
+from tests.cli.starting import configuration, pylantir
 from tests.conftest import StartDaemon
 
 
