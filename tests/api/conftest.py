@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 import requests
+from tests.api.issuing import AUDIENCE, Clock, LocalIssuer
 
+from pylantir.api.oidc import Issuer
+from pylantir.config.api import OidcSettings
 from pylantir.config.schema import Config
 from pylantir.daemon import Worklist, open_worklist
 from pylantir.rest import RestApi, key_path
@@ -117,3 +120,32 @@ def make_api(tmp_path: Path, accounts: Path) -> Iterator[MakeApi]:
 def api(make_api: MakeApi) -> Api:
     """A REST API with default settings."""
     return make_api()
+
+
+@pytest.fixture(scope="module")
+def running_issuer() -> Iterator[LocalIssuer]:
+    made = LocalIssuer()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def issuer(running_issuer: LocalIssuer) -> LocalIssuer:
+    """An issuer that works, and has the key ``one``."""
+    running_issuer.fault = ""
+    running_issuer.asked.clear()
+    for kid in set(running_issuer.keys) - {"one"}:
+        del running_issuer.keys[kid]
+    return running_issuer
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """What the issuer's keys are kept by."""
+    return Clock()
+
+
+@pytest.fixture
+def trust(issuer: LocalIssuer, clock: Clock) -> Issuer:
+    """Our side of the issuer."""
+    return Issuer(OidcSettings(issuer=issuer.url, audience=AUDIENCE), clock)

@@ -193,6 +193,24 @@ def desk(chromium: Any, api: Api) -> Iterator[Desk]:
     made.close()
 
 
+@pytest.fixture
+def today(api: Api) -> str:
+    """The site's calendar day."""
+    return api.worklist.clock.today().isoformat()
+
+
+def serious(page: Any) -> list[str]:
+    """What axe finds that keeps somebody from using a page."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{each['id']}: {each['nodes'][0]['html'][:200]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
+
+
 def keep(page: Any, name: str) -> None:
     """Keep a screenshot, where somebody wants them."""
     if SCREENSHOTS:

@@ -3,123 +3,24 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 from tests.api.conftest import Api, MakeApi
-from tests.api.test_oidc import AUDIENCE, LocalIssuer
+from tests.api.issuing import AUDIENCE
 from tests.audit.trails import lines
-from tests.web.conftest import Desk, Visit, Visitor, text_of
-from tests.web.test_browser import serious
+from tests.web.conftest import Desk, Visit, Visitor, serious, text_of
+from tests.web.signing_issuer import CLIENT, SECRET, SigningIssuer
 
 from pylantir.errors import IssuerUnreachable, SignInFailed
 from pylantir.users.account import Principal
 from pylantir.users.roles import Role
 from pylantir.web.guests import Guests
 from pylantir.web.openid import Grant
-
-CLIENT, SECRET = "pylantir-page", "s3cret & more"
-
-
-class SigningIssuer(LocalIssuer):
-    """As much of Keycloak as signs people in: authorization, token and end of session."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.url = self.url.replace("127.0.0.1", "localhost")  # another site, for a browser
-        self.codes: dict[str, dict[str, str]] = {}
-        self.posted: list[tuple[dict[str, str], str]] = []
-        self.ended: list[dict[str, str]] = []
-        self.forget()
-        issuer, plain = self, self.server.RequestHandlerClass
-
-        class Handler(plain):  # type: ignore[misc, valid-type]
-            def do_GET(self) -> None:
-                path, query = urlsplit(self.path).path, dict(parse_qsl(urlsplit(self.path).query))
-                if path.endswith("/auth"):
-                    _to(self, issuer.signed_in(query))
-                elif path.endswith("/end"):
-                    issuer.ended.append(query)
-                    _to(self, query["post_logout_redirect_uri"])
-                else:
-                    super().do_GET()
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                fields = dict(parse_qsl(body))
-                issuer.posted.append((fields, self.headers.get("Authorization", "")))
-                status, found = issuer.grant(fields)
-                answer = json.dumps(found).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-        self.server.RequestHandlerClass = Handler
-
-    def forget(self) -> None:
-        self.claims: dict[str, Any] = {}
-        self.id_claims: dict[str, Any] = {}
-        self.answered: dict[str, str] = {}
-        self.life_s = 300
-        self.refuses = self.is_down = False
-        self.fault = ""
-        for each in (self.codes, self.posted, self.ended):
-            each.clear()
-
-    def answer(self, path: str) -> tuple[int, bytes]:
-        if path.endswith("openid-configuration") and not self.fault:
-            places = {"authorization_endpoint": "auth", "token_endpoint": "token"}
-            places |= {"end_session_endpoint": "end", "jwks_uri": "certs"}
-            found = {name: f"{self.url}/{place}" for name, place in places.items()}
-            return 200, json.dumps({"issuer": self.url, **found}).encode()
-        return super().answer(path)
-
-    def signed_in(self, query: dict[str, str]) -> str:
-        """Where the browser goes after the person typed name and password."""
-        code = f"code-{len(self.codes)}"
-        self.codes[code] = query
-        answer = {"code": code, "state": query["state"], "iss": self.url} | self.answered
-        return f"{query['redirect_uri']}?{urlencode({n: v for n, v in answer.items() if v})}"
-
-    def grant(self, fields: dict[str, str]) -> tuple[int, dict[str, Any]]:
-        if self.is_down:
-            return 503, {}
-        if self.refuses or not self._holds(fields):
-            return 400, {"error": "invalid_grant"}
-        nonce = self.codes.get(fields.get("code", ""), {}).get("nonce", "")
-        id_claims = {"aud": CLIENT, "nonce": nonce, "typ": "ID", **self.id_claims}
-        return 200, {
-            "access_token": self.token(**self.claims),
-            "refresh_token": "again",
-            "id_token": self.token(**id_claims),
-            "expires_in": self.life_s,
-        }
-
-    def _holds(self, fields: dict[str, str]) -> bool:
-        if fields["grant_type"] == "refresh_token":
-            return fields["refresh_token"] == "again"
-        asked = self.codes.get(fields["code"], {})
-        digest = hashlib.sha256(fields["code_verifier"].encode()).digest()
-        challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
-        return (asked["code_challenge"], asked["redirect_uri"], asked["code_challenge_method"]) == (
-            challenge,
-            fields["redirect_uri"],
-            "S256",
-        )
-
-
-def _to(handler: BaseHTTPRequestHandler, address: str) -> None:
-    handler.send_response(302)
-    handler.send_header("Location", address)
-    handler.send_header("Content-Length", "0")
-    handler.end_headers()
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +67,9 @@ def leave_for_the_issuer(visitor: Visitor, back: str = "") -> str:
 
 def come_back(visitor: Visitor, back: str = "") -> Any:
     return visitor.get(leave_for_the_issuer(visitor, back))
+
+
+# --- signing in ---
 
 
 def test_somebody_signs_in_at_the_issuer(site: Api, visit: Visit, issuer: SigningIssuer) -> None:
@@ -291,6 +195,9 @@ def test_nobody_is_led_to_another_site_afterwards(site: Api, visit: Visit, where
     assert 'content="0;url=/page/"' in come_back(visit(site=site), where).text
 
 
+# --- sessions ---
+
+
 def test_a_role_that_is_taken_away_ends_within_the_life_of_a_token(
     guest: Guest, issuer: SigningIssuer
 ) -> None:
@@ -345,25 +252,6 @@ def test_the_stream_is_for_guests_too(guest: Guest) -> None:
         assert answer.headers["Content-Type"].startswith("text/event-stream")
 
 
-def test_where_nobody_signs_in_at_an_issuer_it_is_not_offered(
-    make_api: MakeApi, visit: Visit, issuer: SigningIssuer
-) -> None:
-    site = make_api(api={"oidc": {"issuer": issuer.url, "audience": AUDIENCE}})
-    visitor = visit(site=site)
-
-    assert "sign-in/issuer" not in visitor.get("/page/sign-in").text
-    assert visitor.get("/page/sign-in/issuer").status_code == 404
-    assert visitor.get("/page/sign-in/issuer/done").status_code == 404
-
-
-def test_an_issuer_that_is_down_is_said(make_api: MakeApi, visit: Visit) -> None:
-    oidc = {"issuer": "http://127.0.0.1:9/", "audience": AUDIENCE, "client_id": CLIENT}
-    answer = visit(site=make_api(api={"oidc": oidc})).get("/page/sign-in/issuer")
-
-    assert answer.status_code == 503
-    assert "the issuer cannot be reached" in text_of(answer)
-
-
 class Tired:
     """An issuer's client whose issuer does not answer for a while."""
 
@@ -399,6 +287,31 @@ def test_a_session_outlives_an_issuer_that_does_not_answer_for_a_while() -> None
     now[0] = 3601.0
     with pytest.raises(SignInFailed):
         guests.identify(word)
+
+
+# --- where it is not offered, or down ---
+
+
+def test_where_nobody_signs_in_at_an_issuer_it_is_not_offered(
+    make_api: MakeApi, visit: Visit, issuer: SigningIssuer
+) -> None:
+    site = make_api(api={"oidc": {"issuer": issuer.url, "audience": AUDIENCE}})
+    visitor = visit(site=site)
+
+    assert "sign-in/issuer" not in visitor.get("/page/sign-in").text
+    assert visitor.get("/page/sign-in/issuer").status_code == 404
+    assert visitor.get("/page/sign-in/issuer/done").status_code == 404
+
+
+def test_an_issuer_that_is_down_is_said(make_api: MakeApi, visit: Visit) -> None:
+    oidc = {"issuer": "http://127.0.0.1:9/", "audience": AUDIENCE, "client_id": CLIENT}
+    answer = visit(site=make_api(api={"oidc": oidc})).get("/page/sign-in/issuer")
+
+    assert answer.status_code == 503
+    assert "the issuer cannot be reached" in text_of(answer)
+
+
+# --- in a browser ---
 
 
 def test_in_a_browser_one_signs_in_at_another_site_and_out_again(
