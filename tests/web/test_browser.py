@@ -41,7 +41,7 @@ def test_everybody_can_use_the_day(api: Api, desk: Desk, today: str, scheme: str
 
 def test_a_change_appears_by_itself(api: Api, desk: Desk, today: str) -> None:
     page = desk.open("/page/")
-    page.wait_for_function("document.body.dataset.listening === 'yes'")
+    page.wait_for_selector("body[data-listening=yes]")
 
     item = api.book(scheduled_start_date=today, patient_name="Tremblay^Zoe")
     page.wait_for_selector("#list tr:has-text('Tremblay, Zoe')")
@@ -65,7 +65,7 @@ def test_what_one_types_stays_while_the_page_keeps_itself_fresh(
     api: Api, desk: Desk, today: str
 ) -> None:
     page = desk.open("/page/")
-    page.wait_for_function("document.body.dataset.listening === 'yes'")
+    page.wait_for_selector("body[data-listening=yes]")
     page.keyboard.press("/")
     page.keyboard.type("treb")
     api.book(scheduled_start_date=today, patient_name="Tremblay^Zoe")

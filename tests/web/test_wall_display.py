@@ -64,9 +64,7 @@ def test_what_is_left_out_of_the_wall_display_follows_its_size(hall: Desk) -> No
     before = rows.count()
     page.set_viewport_size({"width": 1920, "height": 1400})
 
-    page.wait_for_function(
-        "n => document.querySelectorAll('#list tbody tr:not([hidden])').length > n", arg=before
-    )
+    rows.nth(before).wait_for()
     page.context.set_offline(True)
     page.wait_for_selector("body.stale #stale:has-text('No connection since')")
     assert page.evaluate("document.documentElement.scrollHeight") == 1400
