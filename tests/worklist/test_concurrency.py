@@ -37,10 +37,16 @@ def at_once(number: int, work: Callable[[int], object]) -> list[object]:
         return list(pool.map(run, range(number)))
 
 
+def version_of(database: Database) -> int:
+    with database.read() as connection:
+        return int(connection.exec_driver_sql("SELECT version FROM changes").scalar_one())
+
+
 def test_eight_threads_make_forty_updates_each_and_none_is_lost(
     items: ItemStore, database: Database
 ) -> None:
     items.put([booking(str(thread)) for thread in range(8)])
+    before = version_of(database)
 
     def update(thread: int) -> None:
         for number in range(40):
@@ -49,9 +55,7 @@ def test_eight_threads_make_forty_updates_each_and_none_is_lost(
     at_once(8, update)
     found = items.find(EVERYTHING)
     assert [item.accession_number for item in found] == ["A39"] * 8
-    with database.read() as connection:
-        version = connection.exec_driver_sql("SELECT version FROM changes").scalar_one()
-    assert version == 8 + 8 * 40
+    assert version_of(database) == before + 8 * 40
     assert len({item.version for item in found}) == 8
 
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from pylantir.worklist.foreign import over_rejected
 from pylantir.worklist.history import ChangeKind, ItemChange, note_changes
 from pylantir.worklist.item import WorklistItem
+from pylantir.worklist.item_rows import add_items, change_item, numbers_of
 from pylantir.worklist.packed import PackedList
 from pylantir.worklist.rows import row_of
 from pylantir.worklist.schedule import Known, Plan, in_parts
@@ -134,26 +135,16 @@ def _insert(connection: Connection, items: Sequence[WorklistItem], stamp: str) -
     """Insert; over rows that were set aside or not checked yet, whose study and progress stay."""
     for some in in_parts(items):
         version = next_version(connection)
-        set_aside = _rows_of(connection, some)
+        set_aside = numbers_of(connection, some)
         new = []
         for item in some:
             row_id = set_aside.get((item.data_source, item.source_record_id))
-            kept = item if row_id is None else over_rejected(connection, row_id, item)
-            values = row_of(kept) | {"version": version, "updated_at": stamp}
             if row_id is None:
-                new.append(values | {"created_at": stamp})
+                new.append(item)
             else:
-                connection.execute(_table.update().where(_table.c.id == row_id).values(values))
-        if new:
-            connection.execute(_table.insert(), new)
-
-
-def _rows_of(connection: Connection, items: Sequence[WorklistItem]) -> dict[tuple[str, str], int]:
-    statement = select(_table.c.id, _table.c.data_source, _table.c.source_record_id).where(
-        _table.c.data_source.in_({item.data_source for item in items}),
-        _table.c.source_record_id.in_([item.source_record_id for item in items]),
-    )
-    return {(source, record): number for number, source, record in connection.execute(statement)}
+                kept = over_rejected(connection, row_id, item)
+                change_item(connection, kept, version, stamp)
+        add_items(connection, new, version, stamp)
 
 
 def _change(connection: Connection, item: WorklistItem, stamp: str) -> bool:

@@ -13,6 +13,7 @@ from pylantir.errors import InvalidItem
 from pylantir.worklist.database import lenient_text
 from pylantir.worklist.identity import new_record
 from pylantir.worklist.item import WorklistItem
+from pylantir.worklist.item_rows import change_row
 from pylantir.worklist.rows import ADOPTED, item_of_foreign_row, row_of
 from pylantir.worklist.status import ItemStatus, parse_status
 from pylantir.worklist.tables import worklist_items
@@ -99,7 +100,7 @@ def _admit(connection: Connection, row: RowMapping, admission: Admission, versio
             values = row_of(admission.settle(item))
             values["created_at"] = row["created_at"] or admission.stamp
     values |= {"version": version, "updated_at": admission.stamp}
-    connection.execute(_table.update().where(_table.c.id == row["id"]).values(values))
+    change_row(connection, row["id"], values)
     return values["rejected_reason"] is None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import chain
 
 from sqlalchemy import Connection, func, select
@@ -29,10 +29,11 @@ from pylantir.worklist.history import (
     note_changes,
 )
 from pylantir.worklist.item import WorklistItem
-from pylantir.worklist.lookup import item_number, items_of_number
+from pylantir.worklist.item_rows import add_item, change_item, number_of
+from pylantir.worklist.lookup import item_number
+from pylantir.worklist.putting import PutReport, put_items
 from pylantir.worklist.query import WorklistQuery
 from pylantir.worklist.revision import Revision
-from pylantir.worklist.rows import row_of
 from pylantir.worklist.status import MOVES, ItemStatus
 from pylantir.worklist.tables import changes, worklist_items
 from pylantir.worklist.versions import RAISE_VERSION, next_version
@@ -48,17 +49,6 @@ log = logging.getLogger(__name__)
 
 _table = worklist_items
 _VERSION_AND_UNCHECKED = select(changes.c.version, foreign.is_any_unchecked)
-
-
-@dataclass(frozen=True, slots=True)
-class PutReport:
-    """What :meth:`ItemStore.put` did with each item, in numbers, and which ones it changed."""
-
-    created: int
-    updated: int
-    unchanged: int
-    created_items: tuple[WorklistItem, ...] = field(default=(), compare=False, repr=False)
-    updated_items: tuple[WorklistItem, ...] = field(default=(), compare=False, repr=False)
 
 
 class ItemStore:
@@ -174,29 +164,10 @@ class ItemStore:
         scanner has begun is kept, and the Study Instance UID of an item never changes. `by` says
         who wants it, for the history.
         """
-        created: list[WorklistItem] = []
-        updated: list[WorklistItem] = []
-        noted: list[ItemChange] = []
         with self.database.write() as connection:
             self.check_within(connection)
-            for item in map(self._with_station, items):
-                row_id, known = _identity(connection, item)
-                if row_id is None:
-                    number = self._insert(connection, item, next_version(connection))
-                    created.append(replace(item, item_id=number))
-                    noted.append(ItemChange(number, ChangeKind.CREATED, by))
-                    continue
-                if known is None:
-                    merged = foreign.over_rejected(connection, row_id, item)
-                else:
-                    merged = _merge(known, item)
-                if known is None or merged.content() != known.content():
-                    self._update(connection, merged, next_version(connection))
-                    updated.append(merged)
-                    noted.append(change_of(known or merged, merged, by))
-            note_changes(connection, noted, self._stamp())
-        unchanged = len(items) - len(created) - len(updated)
-        return PutReport(len(created), len(updated), unchanged, tuple(created), tuple(updated))
+            settled = [self._with_station(item) for item in items]
+            return put_items(connection, settled, by=by, stamp=self._stamp())
 
     def add(self, item: WorklistItem, *, by: str = "") -> WorklistItem:
         """Keep a new item and return it with its number; `by` says who wants it.
@@ -208,12 +179,11 @@ class ItemStore:
         """
         item = self._with_station(item)
         with self.database.write() as connection:
-            if _identity(connection, item)[0] is not None:
+            if number_of(connection, item) is not None:
                 raise Conflict(f"record {item.source_record_id} of {item.data_source} exists")
-            version = next_version(connection)
-            number = self._insert(connection, item, version)
-            change = ItemChange(number, ChangeKind.CREATED, by)
-            note_changes(connection, [change], self._stamp())
+            version, stamp = next_version(connection), self._stamp()
+            number = add_item(connection, item, version, stamp)
+            note_changes(connection, [ItemChange(number, ChangeKind.CREATED, by)], stamp)
         return replace(item, item_id=number, version=version)
 
     def replace(self, item: WorklistItem, *, by: str = "") -> WorklistItem:
@@ -237,9 +207,9 @@ class ItemStore:
             if present.study_instance_uid != item.study_instance_uid:
                 raise Conflict(f"the Study Instance UID of item {item.item_id} never changes")
             _require_move(present, item.status)
-            version = next_version(connection)
-            self._update(connection, item, version)
-            note_changes(connection, [change_of(present, item, by)], self._stamp())
+            version, stamp = next_version(connection), self._stamp()
+            change_item(connection, item, version, stamp)
+            note_changes(connection, [change_of(present, item, by)], stamp)
         return replace(item, version=version)
 
     def set_status(self, item_id: int, status: ItemStatus, *, by: str = "") -> WorklistItem:
@@ -308,18 +278,6 @@ class ItemStore:
             )
         return looked
 
-    def _insert(self, connection: Connection, item: WorklistItem, version: int) -> int:
-        stamp = self._stamp()
-        values = row_of(item) | {"version": version, "created_at": stamp, "updated_at": stamp}
-        result = connection.execute(_table.insert().values(values))
-        number = result.inserted_primary_key
-        assert number is not None
-        return int(number[0])
-
-    def _update(self, connection: Connection, item: WorklistItem, version: int) -> None:
-        values = row_of(item) | {"version": version, "updated_at": self._stamp()}
-        connection.execute(_table.update().where(_table.c.id == item.item_id).values(values))
-
     def _with_station(self, item: WorklistItem) -> WorklistItem:
         if item.scheduled_station_ae_title or not self._default_station:
             return item
@@ -356,29 +314,3 @@ def move_status(connection: Connection, item: WorklistItem, status: ItemStatus, 
 def _require_move(item: WorklistItem, status: ItemStatus) -> None:
     if status is not item.status and status not in MOVES[item.status]:
         raise Conflict(f"item {item.item_id} is {item.status}, it cannot become {status}")
-
-
-def _identity(connection: Connection, item: WorklistItem) -> tuple[int | None, WorklistItem | None]:
-    """Number of the row of that identity and its item; no item when the row was rejected."""
-    same = select(_table.c.id).where(
-        _table.c.data_source == item.data_source,
-        _table.c.source_record_id == item.source_record_id,
-    )
-    row_id = connection.execute(same).scalar()
-    if row_id is None:
-        return None, None
-    found = items_of_number(connection, int(row_id))
-    return int(row_id), found[0] if found else None
-
-
-def _merge(known: WorklistItem, new: WorklistItem) -> WorklistItem:
-    begun = known.status in foreign.SCANNER_OWNS
-    return replace(
-        new,
-        item_id=known.item_id,
-        version=known.version,
-        study_instance_uid=known.study_instance_uid,
-        status=known.status if begun else new.status,
-        study_date=known.study_date or new.study_date,
-        study_time=known.study_time or new.study_time,
-    )
