@@ -44,9 +44,10 @@ class Listening(BookableSource):
         self.heard: list[PerformedReport] = []
         self.deaf = False
         self.defect: Exception | None = None
+        self.not_taken: dict[str, str] = {}
         self.while_sending: Callable[[], None] | None = None
 
-    def write_back(self, reports: Sequence[PerformedReport]) -> None:
+    def write_back(self, reports: Sequence[PerformedReport]) -> dict[PerformedReport, str]:
         meanwhile, self.while_sending = self.while_sending, None
         if meanwhile is not None:
             meanwhile()
@@ -54,7 +55,9 @@ class Listening(BookableSource):
             raise SourceUnavailable("not now")
         if self.defect is not None:
             raise self.defect
-        self.heard += reports
+        refused = {r: self.not_taken[r.record_id] for r in reports if r.record_id in self.not_taken}
+        self.heard += [each for each in reports if each not in refused]
+        return refused
 
 
 @dataclass
@@ -219,3 +222,25 @@ def test_nothing_is_reported_unless_the_site_wants_it(room: Room) -> None:
     room.poller().round()
     assert room.source.heard == []
     assert Outbox(room.database).waiting() == {}
+
+
+def test_what_a_source_would_not_take_waits_with_its_reason_and_keeps_no_other(room: Room) -> None:
+    asked = room.poller()
+    asked.round()
+    room.end(room.begin())
+    room.source.not_taken = {"41/t1/mri/1": "the record is locked"}
+    with room.database.write() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO outbox (source, record_id, sop_instance_uid, created_at,"
+            " payload, attempts, next_attempt, last_error)"
+            " SELECT source, '42/t1/mri/1', '2.25.9', created_at,"
+            " replace(payload, '41/t1', '42/t1'), 0, next_attempt, '' FROM outbox"
+        )
+    asked.round()
+    assert [report.record_id for report in room.source.heard] == ["42/t1/mri/1"]
+    (words,) = Outbox(room.database).troubles().values()
+    assert words == "reports of performed steps not taken, 1 wait: the record is locked"
+    room.source.not_taken = {}
+    room.clock.instant += dt.timedelta(minutes=2)
+    asked.round()
+    assert (len(room.source.heard), Outbox(room.database).troubles()) == (2, {})

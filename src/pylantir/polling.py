@@ -242,7 +242,7 @@ def send_reports(entry: DataSource, source: Source, database: Database, clock: S
     if not waiting:
         return
     try:
-        source.write_back([each.report for each in waiting])
+        refused = source.write_back([each.report for each in waiting]) or {}
     except Exception as error:  # a door: bookings go on arriving when reports cannot leave
         log.debug("cause", exc_info=True)
         why = error if isinstance(error, SourceError) else defect(error)
@@ -250,8 +250,16 @@ def send_reports(entry: DataSource, source: Source, database: Database, clock: S
         if waiting[0].attempts == 0:
             log.warning("source %s: reports not taken: %s", entry.name, why.for_log)
         return
-    box.note_sent(waiting, now)
-    log.info("source %s: %d reports of performed steps sent", entry.name, len(waiting))
+    sent = [each for each in waiting if each.report not in refused]
+    box.note_sent(sent, now)
+    if sent:
+        log.info("source %s: %d reports of performed steps sent", entry.name, len(sent))
+    kept = [each for each in waiting if each.report in refused]
+    for each in kept:
+        box.note_failed([each], refused[each.report], now)
+    if any(each.attempts == 0 for each in kept):
+        words = "source %s: %d reports not taken, see pylantir sources"
+        log.warning(words, entry.name, len(kept))
 
 
 def pollers(

@@ -61,3 +61,20 @@ def test_a_report_that_is_refused_says_so_without_the_token(site: Site) -> None:
     with pytest.raises(SourceRefused) as caught:
         sync._source.write_back([report("1/t1_arm_1/mri/1")])
     assert site.project.token not in str(caught.value)
+
+
+def test_a_locked_record_keeps_no_other_report_waiting(site: Site) -> None:
+    site.config["write_back"] = {"status": "mri_pps_status", "status_codes": {"COMPLETED": "2"}}
+    sync = site.synchronizer()
+    site.project.locked.add("1")
+    first, third = report("1/t1_arm_1/mri/1"), report("3/t1_arm_1/mri/1")
+    refused = sync._source.write_back([first, third])
+    assert refused is not None
+    assert list(refused) == [first]
+    assert "HTTP 400" in refused[first]
+    (row,) = [
+        row
+        for row in site.server._show_records(record="3")
+        if (row["instrument"], row["instance"]) == ("mri", 1)
+    ]
+    assert row["mri_pps_status"] == "2"

@@ -174,6 +174,30 @@ def test_editing_a_record_after_its_scan_day_does_not_cancel_the_past(site: Site
     assert not report.frozen
 
 
+def test_a_field_of_the_patient_id_that_vanishes_is_missed_after_a_restart_too(site: Site) -> None:
+    site.sync()
+    before = site.items()
+    site.later(minutes=5)
+    site.server.remove_field("family_id")
+    site.project.put("1", {"mri_time": "16:00"}, SCAN)
+    for _ in range(2):
+        site.restart()
+        with pytest.raises(SourceUnavailable, match="family_id, which says who the patient is"):
+            site.sync(full=True)
+    assert site.items() == before
+
+
+def test_without_that_field_it_goes_on_when_the_templates_do_without(site: Site) -> None:
+    site.sync()
+    site.server.remove_field("family_id")
+    site.restart()
+    del site.mapping["family_id"]
+    site.config["patient_name_template"] = "cpip-id-{study}"
+    site.config["patient_id_template"] = "sub_{study}_ses_{session}"
+    site.sync(full=True)
+    assert site.items()[FIRST].patient_id == "sub_0001_ses_1"
+
+
 # --- What is gone (R7, row 19) ---
 
 

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
             records = _rejections(store)
             audited.looked(worklist, args, len(records))
         else:
-            records = _states(loaded, store, worklist.clock)
+            records = _states(loaded, store, worklist)
     _write(args, records)
     return 0
 
@@ -65,12 +65,16 @@ def _write(args: argparse.Namespace, records: list[dict[str, Any]]) -> None:
         print("nothing to show", file=sys.stderr)
 
 
-def _states(loaded: LoadedConfig, store: SourceStore, clock: SiteClock) -> list[dict[str, Any]]:
+def _states(loaded: LoadedConfig, store: SourceStore, worklist: Worklist) -> list[dict[str, Any]]:
+    from pylantir.worklist.outbox import Outbox
+
+    clock = worklist.clock
     counts = store.item_counts()
     held_back = store.held_back_counts(clock.today() - dt.timedelta(days=1))
     remembered = {state.name: state for state in store.states()}
     configured = {entry.name: entry for entry in _of(loaded)}
     names = [*configured, *sorted((set(remembered) | set(counts)) - set(configured))]
+    troubles = Outbox(worklist.database).troubles()
     records = []
     for name in names:
         entry, state = configured.get(name), remembered.get(name)
@@ -80,6 +84,7 @@ def _states(loaded: LoadedConfig, store: SourceStore, clock: SiteClock) -> list[
         record["items"] = sum(counts.get(name, {}).values())
         record["rejected"] = len(store.rejections(name))
         record["held_back"] = held_back.get(name, 0)
+        record["notes"] = "; ".join(filter(None, (record["notes"], troubles.get(name))))
         records.append(record)
     return records
 

@@ -338,15 +338,22 @@ class Source(ABC):
         """
         return frozenset()
 
-    def write_back(self, reports: Sequence[PerformedReport]) -> None:
+    def write_back(
+        self, reports: Sequence[PerformedReport]
+    ) -> Mapping[PerformedReport, str] | None:
         """Tell the source what scanners did with its bookings; saying it twice does no harm.
 
         Called only when the ``config`` of the source has a ``write_back`` object.
 
+        Returns
+        -------
+        mapping, optional
+            The reports that it would not take, each with the reason; it has all the others.
+
         Raises
         ------
         SourceError
-            It would not take them.
+            It would not take any of them.
         """
         raise SourceRefused("this type of source takes no reports of performed procedures")
 

@@ -42,10 +42,6 @@ from pylantir.sources.targets import (
 
 __all__ = ["OPTION_KEYS", "FieldMapping", "Mapped", "MappingOptions", "Note", "summarize"]
 
-_IDENTIFYING = frozenset(
-    {"patient_name", "patient_id", "issuer_of_patient_id", "patient_birth_date", "patient_sex"}
-)
-
 
 def _nobody_hears(warning: str) -> None:
     """A warning that comes too early."""
@@ -148,12 +144,11 @@ class FieldMapping:
             sources |= {name for name in template.placeholders if self._is_source_field(name)}
         return frozenset(sources | {name for name, target in self._required if not target})
 
-    @property
-    def identifying_fields(self) -> frozenset[str]:
-        """Source fields that say who the patient is, in templates or by themselves."""
+    def fields_of(self, targets: Collection[str]) -> frozenset[str]:
+        """Source fields that some worklist values are made of, in templates or by themselves."""
         pairs = (*self._pairs, *self._roles.values())
-        sources = {pair.source for pair in pairs if pair.target in _IDENTIFYING and pair.source}
-        for template in self._templates.values():
+        sources = {pair.source for pair in pairs if pair.target in targets and pair.source}
+        for template in (t for target, t in self._templates.items() if target in targets):
             for name in template.placeholders:
                 role = self._roles.get(ROLE_ALIASES.get(name, name))
                 sources.add(role.source if role else name)

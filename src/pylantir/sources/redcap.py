@@ -30,6 +30,7 @@ from pylantir.sources.base import (
 )
 from pylantir.sources.mapping import FieldMapping, Note, summarize
 from pylantir.sources.options import OPTION_KEYS, MappingOptions
+from pylantir.sources.redcap_answers import NotUnderstood
 from pylantir.sources.redcap_client import RedcapClient
 from pylantir.sources.redcap_layout import read_layout
 from pylantir.sources.redcap_records import EVENT, INSTANCE, INSTRUMENT, escaped, unescaped
@@ -37,8 +38,9 @@ from pylantir.sources.redcap_settings import Credentials, RedcapSettings, WriteB
 from pylantir.sources.redcap_snapshot import (
     Snapshot,
     TouchedRecords,
-    instant_of,
+    read_cursor,
     server_wall,
+    written_cursor,
 )
 from pylantir.sources.settings import credential, read_settings
 from pylantir.worklist.outbox import PerformedReport
@@ -47,6 +49,9 @@ from pylantir.worklist.packed import PackedList
 NAME_TEMPLATE = "cpip-id-{study}^fa-{family}"
 ID_TEMPLATE = "sub_{study}_ses_{session}_fam_{family}_site_{site}"
 _NO_GUARDIAN = "neuro_pcp"
+
+_NAMING = frozenset({"patient_name", "patient_id"})
+_IDENTIFYING = _NAMING | {"issuer_of_patient_id", "patient_birth_date", "patient_sex"}
 
 _OPTIONAL_FIELDS = frozenset({"study_id", "family_id", "demo_sex", "youth_dob_y"})
 """Fields of the published release that a project may do without."""
@@ -72,6 +77,7 @@ class RedcapSource(Source):
         zone = self._config.server_timezone
         self._server_clock = _server_clock(zone, where)
         self._asked: frozenset[str] = frozenset()
+        self._named_by: frozenset[str] = frozenset()
         self._left_out: list[Note] = []
         self._window: BookingWindow | None = None
         self._ask_again = dt.datetime.min.replace(tzinfo=dt.UTC)
@@ -137,8 +143,10 @@ class RedcapSource(Source):
         if self._client.learn(window.now):
             self._mapping = self.read_mapping(self.settings, self._client.dictionary.names)
         self._window = window
+        since, before = read_cursor(window.cursor)
+        # A restart forgets what was asked for; the cursor does not.
+        self._named_by |= before
         snapshot, notes = self._snapshot(window)
-        since = instant_of(window.cursor)
         scope: Scope
         if since is None or window.full:
             records = PackedList(snapshot.of(self._client.record_ids()))
@@ -149,7 +157,7 @@ class RedcapSource(Source):
         server_time = self._client.server_time or window.now
         # A clock that runs ahead must not make us miss what is written now.
         cursor = min(server_time, window.now)
-        return Batch(records, scope, True, cursor.isoformat(), notes=notes)
+        return Batch(records, scope, True, written_cursor(cursor, self._named_by), notes=notes)
 
     def _snapshot(self, window: BookingWindow) -> tuple[Snapshot, tuple[str, ...]]:
         """How to read records, and which fields the mapping names in vain."""
@@ -157,8 +165,9 @@ class RedcapSource(Source):
         dictionary = self._client.dictionary
         wanted = {layout.record_id_field, *layout.own, _NO_GUARDIAN, *self._mapping.source_fields}
         fields = dictionary.to_ask(wanted)
-        self._refuse_strangers(self._asked - set(fields))
+        self._refuse_strangers((self._asked | self._named_by).difference(fields))
         self._asked = frozenset(fields)
+        self._named_by = self._mapping.fields_of(_NAMING).intersection(fields)
         at_once = self._config.chunk_size
         vain = sorted(self._written_fields() - dictionary.names - _PSEUDO_FIELDS)
         notes = (f"the project has no field {', '.join(vain)}, see field_mapping",) if vain else ()
@@ -166,13 +175,14 @@ class RedcapSource(Source):
 
     def _refuse_strangers(self, gone: Collection[str]) -> None:
         """Without a field that says who they are, patients would get other names and ids."""
-        identifying = self._mapping.identifying_fields | {_NO_GUARDIAN}
+        identifying = self._mapping.fields_of(_IDENTIFYING) | {_NO_GUARDIAN}
         lost = sorted(identifying.intersection(gone))
         if lost:
             self._client.look_again()
             raise SourceUnavailable(
                 f"the project no longer has the field {', '.join(lost)}, which says who the "
-                "patient is: put it back, or correct field_mapping and restart pylantir"
+                "patient is: put it back, or correct field_mapping (or patient_name_template and "
+                "patient_id_template) and restart pylantir"
             )
 
     def _written_fields(self) -> frozenset[str]:
@@ -262,13 +272,35 @@ class RedcapSource(Source):
         """Ask no more."""
         self._client.close()
 
-    def write_back(self, reports: Sequence[PerformedReport]) -> None:
-        """Write what scanners did into the fields that the configuration names."""
+    def write_back(self, reports: Sequence[PerformedReport]) -> Mapping[PerformedReport, str]:
+        """Write what scanners did into the fields that the configuration names.
+
+        REDCap takes all of an import or nothing: when it refuses, each is tried by itself, so that
+        one locked record does not keep the others waiting.
+        """
         wanted = self._config.write_back
         if wanted is None:
-            return
+            return {}
         self._client.learn(self.settings.clock.now())
-        self._client.import_records([self._row(report, wanted) for report in reports])
+        rows = {report: self._row(report, wanted) for report in reports}
+        try:
+            self._client.import_records(list(rows.values()))
+        except NotUnderstood:
+            if len(rows) == 1:
+                raise
+            return self._write_one_by_one(rows)
+        return {}
+
+    def _write_one_by_one(
+        self, rows: Mapping[PerformedReport, Mapping[str, Any]]
+    ) -> dict[PerformedReport, str]:
+        refused: dict[PerformedReport, str] = {}
+        for report, row in rows.items():
+            try:
+                self._client.import_records([dict(row)])
+            except NotUnderstood as error:
+                refused[report] = str(error)
+        return refused
 
     def _row(self, report: PerformedReport, wanted: WriteBack) -> dict[str, Any]:
         parts = [unescaped(part) for part in report.record_id.split("/")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from pylantir.clock import SiteClock, parse_date
@@ -131,13 +131,22 @@ def server_wall(cursor: dt.datetime, server: SiteClock | None) -> dt.datetime:
     return server.wall_of(begin) - max(2 * _AROUND - around, dt.timedelta(0))
 
 
-def instant_of(cursor: str | None) -> dt.datetime | None:
-    """The instant that a cursor of ours names; None for nothing, and for one that is not ours."""
+def read_cursor(cursor: str | None) -> tuple[dt.datetime | None, frozenset[str]]:
+    """The instant that a cursor of ours names, and the fields that patients were named by.
+
+    No instant for no cursor, and for one that is not ours.
+    """
+    written, _, fields = (cursor or "").partition(" ")
     try:
-        instant = dt.datetime.fromisoformat(cursor or "")
+        instant = dt.datetime.fromisoformat(written)
     except ValueError:
-        return None
-    return instant if instant.tzinfo else None
+        return None, frozenset()
+    return (instant, frozenset(fields.split())) if instant.tzinfo else (None, frozenset())
+
+
+def written_cursor(instant: dt.datetime, named_by: Collection[str]) -> str:
+    """What :func:`read_cursor` reads."""
+    return " ".join((instant.isoformat(), *sorted(named_by)))
 
 
 def _may_be_within(written: str, window: BookingWindow) -> bool:

@@ -152,6 +152,19 @@ class Outbox:
         with self.database.read() as connection:
             return {str(row[0]): int(row[1]) for row in connection.execute(statement)}
 
+    def troubles(self) -> dict[str, str]:
+        """For each source that would not take reports: how many wait, and what it said."""
+        statement = (
+            select(outbox.c.source, func.count(), func.max(outbox.c.last_error))
+            .where(outbox.c.sent_at.is_(None), outbox.c.attempts > 0)
+            .group_by(outbox.c.source)
+        )
+        with self.database.read() as connection:
+            return {
+                str(source): f"reports of performed steps not taken, {number} wait: {error}"
+                for source, number, error in connection.execute(statement)
+            }
+
     def note_sent(self, sent: Sequence[Waiting], now: dt.datetime) -> None:
         """The source has these; what took the place of one meanwhile still waits."""
         with self.database.write() as connection:

@@ -14,6 +14,7 @@ from pylantir.api.bodies import StrictRoute
 from pylantir.api.listing import MAX_PAGE
 from pylantir.api.services import Services
 from pylantir.errors import NotFound
+from pylantir.worklist.outbox import Outbox
 from pylantir.worklist.sources import SourceState
 
 log = logging.getLogger(__name__)
@@ -68,10 +69,14 @@ def list_sources(services: House, _: Reader) -> list[SourceOut]:
     rejected: dict[str, int] = {}
     for each in services.sources.rejections():
         rejected[each.source] = rejected.get(each.source, 0) + 1
-    return [
+    shown = [
         _shown(services, name, states.get(name), counts.get(name, {}), rejected.get(name, 0))
         for name in (*configured, *others)
     ]
+    troubles = Outbox(services.sources.database).troubles()
+    for source in shown:
+        source.notes += [troubles[source.name]] if source.name in troubles else []
+    return shown
 
 
 @router.post("/sources/{name}/sync", status_code=202, summary="Let a source fetch now")
