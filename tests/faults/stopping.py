@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
 import sqlite3
 import sys
@@ -18,7 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import requests
 from tests.conftest import STOP_SIGNALS, DaemonProcess
 from tests.dicom.modality import Modality, encode
 from tests.dicom.serving import everything
@@ -26,6 +24,7 @@ from tests.faults.loiterers import REQUEST
 from tests.faults.messages import BEGUN, Peer
 from tests.faults.pdus import command_set, find_rq, message
 from tests.faults.site import SCANNER, Figures, daemon_at, run_scenes
+from tests.first_account import first_account
 from tests.waiting import eventually
 
 from pylantir.worklist.backups import FOLDER
@@ -177,20 +176,11 @@ def while_programs_ask(folder: Path, size: Size) -> Figures:
 
 
 def _use_the_api(banner: str, number: int, stack: ExitStack) -> None:
-    url = re.search(r"http://127\.0\.0\.1:\d+", banner)
-    code = re.search(r"set-up code ([A-Z0-9-]{23})", banner)
-    assert url is not None, banner
-    assert code is not None, banner
-    session = stack.enter_context(requests.Session())
-    account = {"setup_code": code[1], "password": "a quiet sentence about nothing"}
-    assert session.post(f"{url[0]}/auth/setup", json=account, timeout=30).status_code == 201
-    login = {"username": "admin", "password": account["password"]}
-    token = session.post(f"{url[0]}/auth/login", json=login, timeout=30).json()["access_token"]
-    session.headers["Authorization"] = f"Bearer {token}"
+    url, session = stack.enter_context(first_account(banner))
     for _ in range(number):
-        stream = session.get(f"{url[0]}/events", stream=True, timeout=30)
+        stream = session.get(f"{url}/events", stream=True, timeout=30)
         assert stack.enter_context(contextlib.closing(stream)).status_code == 200
-    address = ("127.0.0.1", int(url[0].rpartition(":")[2]))
+    address = ("127.0.0.1", int(url.rpartition(":")[2]))
     for request in (HALF_A_REQUEST, LOGIN):
         for _ in range(number):
             stack.enter_context(socket.create_connection(address, 10)).sendall(request)
