@@ -100,6 +100,22 @@ def test_the_first_failure_and_the_recovery_are_logged_not_every_round(
     assert "works again after 5 failed rounds" in caplog.text
 
 
+def test_that_a_person_has_to_look_is_logged_once(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = BookableSource()
+    source.records = [booking(str(n)) for n in range(10)]
+    asked = poller(database, source)
+    asked.round()
+    source.records, source.alive = [], frozenset()
+    with caplog.at_level(logging.INFO, logger="pylantir.polling"):
+        for _ in range(4):
+            asked.round()
+    levels = [record.levelname for record in caplog.records]
+    assert levels == ["ERROR", "INFO"]
+    assert SourceStore(database).state("book").is_frozen
+
+
 def test_failures_are_remembered_for_who_looks(database: Database) -> None:
     source = BookableSource()
     source.error = SourceUnavailable("no answer")

@@ -216,6 +216,23 @@ def test_when_most_would_vanish_at_once_nothing_goes_and_a_person_is_told(site: 
     assert "nothing was withdrawn" in state.notes[-1]
 
 
+def test_what_stays_frozen_or_incomplete_is_news_once_and_again_when_it_is_over(site: Site) -> None:
+    everything = [booking(str(n)) for n in range(10)]
+    said = []
+    for records, complete in (
+        *[(everything, True)] * 2,
+        *[([], True)] * 3,
+        *[(everything, True)] * 2,
+        *[(everything, False)] * 2,
+        (everything, True),
+    ):
+        site.source.records, site.source.complete = records, complete
+        site.source.alive = frozenset()
+        said.append(site.sync.run_once().says_something)
+    assert said == [True, False, True, False, False, True, False, True, False, True]
+    assert len(site.sync.states.runs("book")) == 5
+
+
 def test_a_person_who_has_looked_may_let_them_go(site: Site) -> None:
     site.source.records = [booking(str(n)) for n in range(10)]
     site.sync.run_once()
@@ -226,7 +243,7 @@ def test_a_person_who_has_looked_may_let_them_go(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "going", "frozen"), [(12, 3, False), (16, 4, False), (15, 4, True)]
+    ("number", "going", "frozen"), [(4, 3, False), (12, 3, False), (16, 4, False), (15, 4, True)]
 )
 def test_the_guard_wants_more_than_three_and_more_than_a_quarter(
     site: Site, number: int, going: int, frozen: bool

@@ -25,7 +25,8 @@ from pylantir.errors import (
 from pylantir.hours import is_within
 from pylantir.sources import make_source
 from pylantir.sources.base import Source, SourceSettings
-from pylantir.sync import Synchronizer, SyncReport
+from pylantir.sources.rounds import SyncReport
+from pylantir.sync import Synchronizer
 from pylantir.worklist.outbox import Outbox
 from pylantir.worklist.sources import SourceStore
 
@@ -181,7 +182,7 @@ class SourcePoller:
         if self._failures:
             log.info("source %s: works again after %d failed rounds", name, self._failures)
             self._failures = 0
-        if report.frozen:
+        if report.frozen and report.unlike_before:
             log.error(
                 "source %s: most of its bookings would vanish at once; nothing was withdrawn, "
                 "see pylantir sources",

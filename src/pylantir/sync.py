@@ -11,7 +11,7 @@ import datetime as dt
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pylantir.audit.events import Actor, AuditEvent, Kind, Role, booking
@@ -19,6 +19,7 @@ from pylantir.audit.trail import AuditTrail
 from pylantir.errors import InvalidItem, SourceError, ValueProblem
 from pylantir.sources import base
 from pylantir.sources.base import Batch, BookingWindow, RejectedRecord, Source, SourceRecord
+from pylantir.sources.rounds import SyncReport, run_of
 from pylantir.worklist.applying import Part, apply_part, parts
 from pylantir.worklist.item import WorklistItem, make_item
 from pylantir.worklist.packed import PackedList
@@ -37,9 +38,9 @@ from pylantir.worklist.schedule import (
     plan_withdrawals,
 )
 from pylantir.worklist.sources import (
+    FROZEN,
     SourceState,
     SourceStore,
-    SyncRun,
     days_ago,
     note_rejections,
     note_run,
@@ -62,64 +63,6 @@ _ROOM_FOR_OTHERS_S = 0.05
 """Between two transactions of one round."""
 
 _NOT_TO_SCAN = frozenset({ItemStatus.CANCELLED, ItemStatus.DISCONTINUED, ItemStatus.COMPLETED})
-
-
-@dataclass(frozen=True, slots=True)
-class SyncReport:
-    """What one round did, or would do.
-
-    Parameters
-    ----------
-    plan : Plan
-        Items created, changed, withdrawn, held back.
-    rejected : tuple of RejectedRecord
-        Records that are no bookings.
-    complete : bool
-        The batch covered all that it should.
-    frozen : bool
-        So much would have gone at once that nothing was withdrawn and the cursor stayed.
-    fetched : int
-        Records in the batch.
-    notes : tuple of str
-        What a person should know.
-    newly_rejected : int
-        How many of the rejected were not rejected the round before, or for other reasons.
-    """
-
-    plan: Plan
-    rejected: tuple[RejectedRecord, ...]
-    complete: bool
-    frozen: bool
-    fetched: int
-    notes: tuple[str, ...]
-    newly_rejected: int = 0
-
-    @property
-    def says_something(self) -> bool:
-        """Whether anything is different from the round before."""
-        plan = self.plan
-        return bool(
-            plan.created
-            or plan.changed
-            or plan.withdrawn
-            or plan.held_back
-            or self.newly_rejected
-            or self.frozen
-            or not self.complete
-        )
-
-    @property
-    def summary(self) -> str:
-        """One line without any value of a record."""
-        plan = self.plan
-        words = (
-            f"{self.fetched} fetched, {len(plan.created)} created, {len(plan.changed)} changed, "
-            f"{plan.unchanged} unchanged, {len(plan.withdrawn)} withdrawn, "
-            f"{len(self.rejected)} rejected"
-        )
-        if plan.held_back:
-            words += f", {len(plan.held_back)} held back"
-        return words + ("" if self.complete else ", incomplete")
 
 
 class Synchronizer:
@@ -154,6 +97,7 @@ class Synchronizer:
         self._clock = clock
         self.states = SourceStore(database)
         self.stopping = threading.Event()
+        self._was_whole = (True, False)
 
     def run_once(
         self, *, dry_run: bool = False, full: bool = False, accept_withdrawals: bool = False
@@ -185,11 +129,19 @@ class Synchronizer:
         self._withdraw_lost(plan, unmentioned)
         frozen = plan.is_mass_withdrawal and not accept_withdrawals
         notes = (*batch.notes, *self._source.notes())
+        is_whole = (batch.complete, frozen)
         report = SyncReport(
-            plan, tuple(rejected), batch.complete, frozen, len(batch.records), notes
+            plan,
+            tuple(rejected),
+            batch.complete,
+            frozen,
+            len(batch.records),
+            notes,
+            unlike_before=is_whole != self._was_whole,
         )
         if not dry_run and not self.stopping.is_set():
-            return self._apply(report, batch, window, began)
+            report = self._apply(report, batch, window, began)
+            self._was_whole = is_whole
         return report
 
     def _window(self, state: SourceState, now: dt.datetime, full: bool) -> BookingWindow:
@@ -312,7 +264,7 @@ class Synchronizer:
                     new = note_rejections(connection, self.name, rejected, readable, ended)
                     report = replace(report, newly_rejected=new)
                     if report.says_something:
-                        note_run(connection, _run(self.name, report, _stamp(began), ended))
+                        note_run(connection, run_of(self.name, report, _stamp(began), ended))
                     present = state_of(connection, self.name)
                     save_state(connection, _after(present, report, batch, window, ended))
             self._audit.record_all(_changes(self.name, part))
@@ -335,15 +287,11 @@ def _after(
         last_full=ended if window.full and moves else present.last_full,
         last_error="",
         failures=0,
-        notes=(*report.notes, *([_FROZEN] if report.frozen else [])),
+        notes=(*report.notes, *([FROZEN] if report.frozen else [])),
     )
 
 
 _GONE = "no longer at its source"
-_FROZEN = (
-    "more than a quarter of the scheduled bookings would vanish at once, so nothing was withdrawn; "
-    "look at the source, then: pylantir sync --source NAME --accept-withdrawals"
-)
 
 
 def _with_the_last_one_marked(of_plan: Iterator[Part]) -> Iterator[tuple[Part, bool]]:
@@ -377,23 +325,6 @@ def _checked_id(record_id: str) -> str:
         )
         raise InvalidItem([problem])
     return record_id
-
-
-def _run(name: str, report: SyncReport, started: str, ended: str) -> SyncRun:
-    plan = report.plan
-    return SyncRun(
-        source=name,
-        started=started,
-        ended=ended,
-        complete=report.complete,
-        fetched=report.fetched,
-        created=len(plan.created),
-        updated=len(plan.changed),
-        unchanged=plan.unchanged,
-        withdrawn=len(plan.withdrawn),
-        rejected=len(report.rejected),
-        message=_FROZEN if report.frozen else "",
-    )
 
 
 def _stamp(now: dt.datetime) -> str:

@@ -161,7 +161,9 @@ def test_a_mass_withdrawal_waits_for_a_person(
     main(["sync", "--once", "--config", config])
     source.records, source.alive = [], frozenset()
     assert main(["sync", "--once", "--config", config]) == 1
-    assert "FROZEN" in capsys.readouterr().err
+    assert "STOP  book: " in (said := capsys.readouterr().err)
+    assert "FROZEN" in said
+    assert state_of_book(config, capsys)["state"] == "frozen"
     assert main(["sync", "--accept-withdrawals", "--config", config]) == 0
     main(["query-db", "--json", "--status", "CANCELLED", "--config", config])
     assert len(json.loads(capsys.readouterr().out)) == 8

@@ -16,7 +16,8 @@ from tests.standins.clock import VirtualClock
 from pylantir.clock import SiteClock
 from pylantir.sources.base import Batch, BookingWindow, SourceSettings
 from pylantir.sources.calpendo import CalpendoSource
-from pylantir.sync import Synchronizer, SyncReport
+from pylantir.sources.rounds import SyncReport
+from pylantir.sync import Synchronizer
 from pylantir.worklist.database import Database
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.query import WorklistQuery

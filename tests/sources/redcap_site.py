@@ -17,7 +17,8 @@ from tests.standins.redcap_samples import generate, sample_project
 from pylantir.clock import SiteClock
 from pylantir.sources import make_source
 from pylantir.sources.base import SourceSettings
-from pylantir.sync import Synchronizer, SyncReport
+from pylantir.sources.rounds import SyncReport
+from pylantir.sync import Synchronizer
 from pylantir.worklist.database import Database
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.query import WorklistQuery

@@ -24,7 +24,8 @@ from pylantir.sources.base import (
     SourceSettings,
 )
 from pylantir.sources.dropfolder import DropFolder
-from pylantir.sync import Synchronizer, SyncReport
+from pylantir.sources.rounds import SyncReport
+from pylantir.sync import Synchronizer
 from pylantir.worklist.database import Database
 from pylantir.worklist.item import WorklistItem, make_item
 from pylantir.worklist.query import WorklistQuery

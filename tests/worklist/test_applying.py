@@ -8,14 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.bookable import booking
-from tests.synced_site import Site, opened_site
+from tests.bookable import booking, snapshots_of
+from tests.synced_site import Site, begin, opened_site
 from tests.waiting import eventually
 
 import pylantir.sync
 from pylantir.errors import DatabaseUnavailable
 from pylantir.worklist.applying import AT_ONCE
+from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.query import WorklistQuery
+from pylantir.worklist.status import ItemStatus
 
 
 @pytest.fixture
@@ -103,3 +105,28 @@ def test_every_kind_of_change_may_be_too_many_for_one_transaction(site: Site, wh
         assert site.remembered("7", "missing_since") is None
     if what != "withdrawn":
         assert len(site.scheduled()) == number
+
+
+@pytest.mark.parametrize("what", ["moved", "withdrawn"])
+def test_a_scan_that_begins_between_comparing_and_writing_is_not_touched(
+    site: Site, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    site.source.records = [booking("1"), booking("2")]
+    site.source.scope = snapshots_of("1", "2")
+    site.sync.run_once()
+    begun: list[WorklistItem] = []
+
+    def scan_begins() -> tuple[str, ...]:  # asked after the comparison, before anything is written
+        begin(site, "1")
+        begun.append(site.item("1"))
+        return ()
+
+    monkeypatch.setattr(site.source, "notes", scan_begins)
+    moved = [booking("1", scheduled_start_time="16:00")] if what == "moved" else []
+    site.source.records = [*moved, booking("2", scheduled_start_time="17:00")]
+    site.sync.run_once()
+
+    assert [site.item("1")] == begun
+    assert begun[0].status is ItemStatus.IN_PROGRESS
+    assert site.item("2").scheduled_procedure_step_start_time == dt.time(17)
+    assert site.items.history(begun[0].item_id or 0).changes == ()

@@ -123,7 +123,9 @@ def _state_word(entry: DataSource | None, state: SourceState | None) -> str:
         return "disabled"
     if state is None:
         return "never run"
-    return f"failing ({state.failures})" if state.failures else "ok"
+    if state.failures:
+        return f"failing ({state.failures})"
+    return "frozen" if state.is_frozen else "ok"
 
 
 def _forget(name: str, loaded: LoadedConfig, store: SourceStore, worklist: Worklist) -> int:

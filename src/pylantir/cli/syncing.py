@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pylantir.config.load import LoadedConfig
     from pylantir.config.schema import DataSource
     from pylantir.daemon import Worklist
-    from pylantir.sync import SyncReport
+    from pylantir.sources.rounds import SyncReport
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,9 @@ def _one_round(
         return _failed(args, worklist, entry, defect(error))
     if args.dry_run:
         _print_plan(report)
-    print(f"OK    {entry.name}: {report.summary}", file=sys.stderr)
+    print(
+        f"{'STOP' if report.frozen else 'OK':<4}  {entry.name}: {report.summary}", file=sys.stderr
+    )
     for note in report.notes:
         print(f"      {note}", file=sys.stderr)
     if report.frozen:

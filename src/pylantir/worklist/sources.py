@@ -20,6 +20,12 @@ from pylantir.worklist.tables import (
     worklist_items,
 )
 
+FROZEN = (
+    "more than a quarter of the scheduled bookings would vanish at once, so nothing was withdrawn; "
+    "look at the source, then: pylantir sync --source NAME --accept-withdrawals"
+)
+"""Note of a source whose withdrawals wait for a person."""
+
 _KEPT_RUNS = 500
 
 
@@ -52,6 +58,11 @@ class SourceState:
     failures: int = 0
     next_run: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether its withdrawals wait for a person."""
+        return FROZEN in self.notes
 
 
 @dataclass(frozen=True, slots=True)
