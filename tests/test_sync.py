@@ -46,12 +46,12 @@ def test_the_cursor_of_a_round_is_where_the_next_one_begins_also_after_a_restart
     assert not site.source.windows[1].full
 
 
-def test_everything_is_compared_once_a_day(site: Site) -> None:
-    site.sync.run_once()
-    site.clock.instant += dt.timedelta(hours=23)
-    site.sync.run_once()
-    site.clock.instant += dt.timedelta(hours=2)
-    site.sync.run_once()
+def test_everything_is_compared_in_the_first_round_of_each_day(site: Site) -> None:
+    for _ in range(3):
+        site.sync.run_once()
+        site.clock.instant += dt.timedelta(hours=10)
+    days = [window.last_day for window in site.source.windows]
+    assert days[0] == days[1] != days[2]
     assert [window.full for window in site.source.windows] == [True, False, True]
 
 

@@ -41,7 +41,7 @@ from pylantir.worklist.sources import (
     FROZEN,
     SourceState,
     SourceStore,
-    days_ago,
+    is_compared,
     note_rejections,
     note_run,
     reasons_text,
@@ -55,9 +55,6 @@ if TYPE_CHECKING:
     from pylantir.worklist.database import Database
 
 log = logging.getLogger(__name__)
-
-FULL_EVERY_DAYS = 1.0
-"""How often everything in the window is compared, to find what was deleted in silence."""
 
 _ROOM_FOR_OTHERS_S = 0.05
 """Between two transactions of one round."""
@@ -146,13 +143,13 @@ class Synchronizer:
 
     def _window(self, state: SourceState, now: dt.datetime, full: bool) -> BookingWindow:
         today = self._clock.today()
-        since_full = days_ago(state, now)
         return BookingWindow(
             now=now,
             cursor=state.cursor or None,
             first_day=today - dt.timedelta(days=1),
             last_day=today + dt.timedelta(days=self._source.days_ahead),
-            full=full or since_full is None or since_full >= FULL_EVERY_DAYS,
+            # The window moves at midnight: what it brings nobody has to have edited.
+            full=full or not is_compared(state, self._clock),
         )
 
     def _plan(

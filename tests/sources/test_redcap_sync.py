@@ -115,6 +115,19 @@ def test_a_renamed_record_does_not_go_before_it_is_known_to_be_gone(site: Site) 
     assert {key.partition("/")[0] for key in site.scheduled()} & {"3", "33"} == {"33"}
 
 
+def test_with_no_day_ahead_the_bookings_of_a_day_are_there_when_it_begins(site: Site) -> None:
+    site.config["days_ahead"] = 0
+    project = many(site)
+    site.sync()
+    for hours in (15, 2):
+        site.later(hours=hours)
+        site.sync()
+    rows = [row for rows in project.records.values() for row in rows.values()]
+    tomorrow = [row for row in rows if row.get("mri_date") == "2026-03-03"]
+    found = [i for i in site.items().values() if i.start.date() == dt.date(2026, 3, 3)]
+    assert len(found) == len(tomorrow) > 0
+
+
 @pytest.mark.parametrize("chunk_size", [5, 500])
 def test_without_the_log_a_deleted_record_goes_as_soon(site: Site, chunk_size: int) -> None:
     many(site, 12)

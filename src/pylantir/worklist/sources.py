@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, func, select
 
+from pylantir.clock import SiteClock
 from pylantir.worklist.applying import withdraw_scheduled
 from pylantir.worklist.database import Database
 from pylantir.worklist.schedule import in_parts
@@ -284,11 +285,11 @@ def note_rejections(
     return len(new)
 
 
-def days_ago(state: SourceState, now: dt.datetime) -> float | None:
-    """Days since the newest comparison of everything; nothing when there was none."""
+def is_compared(state: SourceState, clock: SiteClock) -> bool:
+    """Whether everything in the window was compared today, by the days of the site."""
     if not state.last_full:
-        return None
-    return (now - dt.datetime.fromisoformat(state.last_full)).total_seconds() / 86400
+        return False
+    return clock.wall_of(dt.datetime.fromisoformat(state.last_full)).date() == clock.today()
 
 
 def reasons_text(reasons: Sequence[object]) -> str:
