@@ -147,9 +147,12 @@ def test_a_source_that_asks_to_be_left_alone_is_left_alone_for_so_long(database:
 
 
 def test_refused_credentials_are_tried_every_quarter_of_an_hour_only(database: Database) -> None:
+    """But for the first looks: a server that is being restarted refuses for a moment."""
     source = BookableSource()
     source.error = SourceRefused("403")
-    assert poller(database, source, sync_interval=60).round() == REFUSED_PAUSE_S
+    asked = poller(database, source, sync_interval=60)
+    assert [asked.round() for _ in range(20)] == [240.0, *[REFUSED_PAUSE_S] * 19]
+    assert poller(database, source, sync_interval=3600).round() == 3600
 
 
 def test_a_source_with_a_defect_does_not_end_its_thread(database: Database) -> None:

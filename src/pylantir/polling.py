@@ -41,7 +41,7 @@ LONGEST_PAUSE_S = 300.0
 """A source that does not answer is asked at least this often."""
 
 REFUSED_PAUSE_S = 900.0
-"""Credentials do not mend themselves: asking more often looks like an attack."""
+"""Credentials rarely mend themselves: asking more often for long looks like an attack."""
 
 _OUTSIDE_HOURS_S = 30.0
 _STOP_S = 1.0
@@ -222,7 +222,8 @@ def _pause(interval_s: float, failures: int, error: PylantirError) -> float:
     Never less than the source itself has asked for.
     """
     if isinstance(error, SourceRefused):
-        return max(interval_s, REFUSED_PAUSE_S)
+        # A server that is being restarted may refuse for a moment: the first looks come sooner.
+        return max(interval_s, min(REFUSED_PAUSE_S, interval_s * 4.0 ** min(failures, 16)))
     ceiling = min(LONGEST_PAUSE_S, interval_s * 2 ** min(failures, 16))
     low = min(interval_s, ceiling)
     asked = error.retry_after_s if isinstance(error, SourceUnavailable) else 0.0
