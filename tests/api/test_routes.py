@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.api.conftest import PASSWORDS, USERNAMES, Api, MakeApi
 
+from pylantir.daemon import Daemon, open_worklist
 from pylantir.users.roles import Role
 from pylantir.worklist.status import ItemStatus, StepStatus
 from pylantir.worklist.step import PerformedProcedureStep, ScheduledStepReference
@@ -338,3 +339,20 @@ def test_explain_over_rest(make_api: MakeApi) -> None:
     assert found[0]["shown"] is False
     assert found[0]["findings"][1]["what"] == "scanner profile: modalities"
     assert [each["ae_title"] for each in api("GET", "/scanners").json()] == ["PRISMA_1"]
+
+
+def test_explain_names_the_port_of_the_server_beside_it(make_api: MakeApi) -> None:
+    api = make_api(scanners=[{"ae_title": "PRISMA_1"}], port=4711)
+    item = api.book()
+    path = f"/worklist/{item.item_id}/explain"
+    config = api.config.model_copy(update={"ip": "127.0.0.1", "port": 0, "allowed_aet": ("MR1",)})
+    daemon = Daemon(open_worklist(config, to_serve=True))
+    daemon.start()
+    try:
+        port = daemon.ae.address[1]
+        beside = api("GET", path).json()[0]["summary"]
+    finally:
+        daemon.stop()
+
+    assert beside.endswith(f"port {port}")
+    assert api("GET", path).json()[0]["summary"].endswith("port 4711"), "it has stopped"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cli.conftest import CommandLine
+from tests.cli.starting import configuration, pylantir
 from tests.conftest import STOP_SIGNALS, StartDaemon, clean_environment, command
 
 from pylantir.worklist.item import make_item
@@ -62,6 +64,27 @@ def test_explain_of_nothing_says_so(run: CommandLine) -> None:
     book(run)
 
     assert run("explain", "77", "--ae", "X") == 1
+
+
+def test_the_port_to_enter_is_the_one_on_which_the_server_listens(
+    daemon_process: StartDaemon, tmp_path: Path
+) -> None:
+    """Which is not that of the configuration when it was started with another one."""
+    config = configuration(tmp_path, port=4711, scanners=[{"ae_title": "PRISMA_1"}])
+    code, _, err, _ = pylantir(tmp_path, "add", "--config", config, "--phantom")
+    assert code == 0, err
+    daemon = daemon_process("--config", config)
+
+    def port_to_enter() -> int:
+        _, out, err, _ = pylantir(tmp_path, "explain", "1", "--config", config)
+        found = re.search(r"has not asked yet; .* port (\d+)", out)
+        assert found is not None, out + err
+        return int(found[1])
+
+    assert port_to_enter() == daemon.port != 4711
+    daemon.process.kill()
+    daemon.process.wait(20)
+    assert port_to_enter() == 4711, "what a killed server said holds no longer"
 
 
 def test_the_moment_of_a_query_is_that_of_the_site_and_an_instant_in_json(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.api.conftest import MakeApi
 from tests.web.conftest import Visit, text_of
 
 from pylantir.users.roles import Role
+from pylantir.worklist.instance import InstanceLock
 
 
 def test_what_needs_somebody_goes_away_once_it_is_mended(make_api: MakeApi, visit: Visit) -> None:
@@ -30,3 +32,22 @@ def test_an_empty_day_says_how_to_begin(make_api: MakeApi, visit: Visit) -> None
     assert "No source of bookings is configured yet" in shown
     assert "On its console enter AE title RESEARCH_MWL, the address of this machine" in shown
     assert "port 11112" in shown
+
+
+@pytest.mark.parametrize("path", ["/page/", "/page/health"])
+def test_the_port_to_enter_is_the_one_on_which_the_server_listens(
+    make_api: MakeApi, visit: Visit, path: str
+) -> None:
+    site = make_api(port=11112)
+    visitor, database = visit(Role.READ, site), site.worklist.database.path
+    assert database is not None
+    lock = InstanceLock(database)
+    lock.acquire()
+    try:
+        lock.say({"port": 11113})
+        served = text_of(visitor.get(path))
+    finally:
+        lock.release()
+
+    assert "port 11113" in served
+    assert "port 11112" in text_of(visitor.get(path)), "it has stopped"

@@ -32,6 +32,7 @@ def configure_explain(parser: argparse.ArgumentParser) -> None:
 def run_explain(args: argparse.Namespace) -> int:
     """Say key by key why a scanner shows a booking or not."""
     from pylantir.dicom.explain import explain, scanners
+    from pylantir.worklist.instance import as_served
 
     with open_store(args, create=False) as worklist:
         item = item_meant(worklist, args.item)
@@ -42,8 +43,9 @@ def run_explain(args: argparse.Namespace) -> int:
             hint = "say which one with --ae TITLE"
             raise ConfigurationError([ConfigProblem("command line", "--ae", problem, hint)])
         today = worklist.clock.today()
+        config = as_served(worklist.config)
         found = [
-            explain(worklist.config, worklist.items, worklist.journal, item, title, today)
+            explain(config, worklist.items, worklist.journal, item, title, today)
             for title in titles
         ]
     if args.json:

@@ -15,9 +15,13 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pylantir.errors import StartError
+from pylantir.worklist.database import database_url, file_of
+
+if TYPE_CHECKING:
+    from pylantir.config.schema import Config
 
 _SIZE = 8192
 _LOCKED_BYTE = 1 << 30
@@ -116,6 +120,26 @@ def is_served(database: Path) -> bool:
 def told(database: Path) -> dict[str, Any]:
     """What the server of a database said last; empty when there is none."""
     return _read(lock_path(database))
+
+
+def as_served(config: Config) -> Config:
+    """Settings with the port on which the running server listens, whatever its command line said.
+
+    Parameters
+    ----------
+    config : Config
+        The site's settings.
+
+    Returns
+    -------
+    Config
+        The same where no server serves the worklist, or it has not said where it listens.
+    """
+    path = file_of(database_url(config.db_path))
+    port = told(path).get("port") if path is not None else None
+    if path is None or not port or not is_served(path):
+        return config
+    return config.model_copy(update={"port": int(port)})
 
 
 def _read(path: Path) -> dict[str, Any]:

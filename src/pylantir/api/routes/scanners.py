@@ -16,6 +16,7 @@ from pylantir.api.services import Services
 from pylantir.audit.events import Kind
 from pylantir.dicom.explain import Explanation, explain, scanners
 from pylantir.errors import NotFound
+from pylantir.worklist.instance import as_served
 from pylantir.worklist.item import WorklistItem
 
 router = APIRouter(route_class=StrictRoute, tags=["scanners"])
@@ -96,8 +97,9 @@ def explain_item(
     titles = [ae] if ae else scanners(services.config, services.journal)
     audit.booking(Kind.READ, principal, item)
     today = services.clock.today()
+    config = as_served(services.config)
     return [
-        _shown(explain(services.config, services.items, services.journal, item, title, today))
+        _shown(explain(config, services.items, services.journal, item, title, today))
         for title in titles
     ]
 

@@ -32,6 +32,7 @@ from pylantir.web.rendering import renderer_of
 from pylantir.web.session import Anybody, Reader
 from pylantir.web.timeline import picture_of
 from pylantir.web.vitals import Light, Vitals
+from pylantir.worklist.instance import as_served
 from pylantir.worklist.status import ItemStatus
 
 router = APIRouter()
@@ -84,7 +85,7 @@ def _inside(
         "needs": _needs(services, present, lights, rejected_of(services)),
         "statuses": list(ItemStatus),
         "scanners": scanners(services.config, services.journal),
-        "address": (services.config.ae_title, services.config.port),
+        "address": (services.config.ae_title, as_served(services.config).port),
         "has_sources": any(entry.enabled for entry in services.config.data_sources),
     }
 

@@ -13,6 +13,7 @@ from pylantir.web.day import Looks
 from pylantir.web.rendering import renderer_of
 from pylantir.web.session import PATH, Form, Reader, Writer
 from pylantir.web.vitals import Vitals
+from pylantir.worklist.instance import as_served
 
 router = APIRouter()
 
@@ -25,7 +26,7 @@ def show(request: Request, services: House, visitor: Reader) -> Response:
         "sources": list_sources(services, visitor.looks),
         "scanners": list_scanners(services, visitor.looks),
         "checks": vitals.checks(),
-        "address": (services.config.ae_title, services.config.port),
+        "address": (services.config.ae_title, as_served(services.config).port),
         "allowed": services.config.allowed_aet,
         "done_word": request.query_params.get("done", ""),
     }
