@@ -13,6 +13,7 @@ from pylantir.sources.base import (
     BookingWindow,
     DaysCovered,
     RecordsCovered,
+    RejectedRecord,
     Scope,
     Source,
     SourceRecord,
@@ -42,6 +43,7 @@ class BookableSource(Source):
         super().__init__(settings or SourceSettings(name="book", config={}, field_mapping={}))
         self.records: list[SourceRecord] = []
         self.records_on: Callable[[BookingWindow], list[SourceRecord]] | None = None
+        self.rejected: tuple[RejectedRecord, ...] = ()
         self.complete = True
         self.error: Exception | None = None
         self.scope: Callable[[BookingWindow], Scope] = _all_days
@@ -60,7 +62,7 @@ class BookableSource(Source):
             raise self.error
         cursor = f"cursor {len(self.windows)}"
         records = self.records if self.records_on is None else self.records_on(window)
-        return Batch(list(records), self.scope(window), self.complete, cursor)
+        return Batch(list(records), self.scope(window), self.complete, cursor, self.rejected)
 
     def values_of(self, record: SourceRecord) -> dict[str, Any]:
         return dict(record.fields)

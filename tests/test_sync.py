@@ -14,7 +14,8 @@ from tests.synced_site import Site, begin, opened_site
 
 from pylantir.audit.files import TrailFiles
 from pylantir.audit.trail import AuditTrail
-from pylantir.errors import DatabaseUnavailable, SourceUnavailable
+from pylantir.errors import DatabaseUnavailable, SourceUnavailable, ValueProblem
+from pylantir.sources.base import RejectedRecord
 from pylantir.sync import Synchronizer
 from pylantir.worklist.status import ItemStatus
 
@@ -266,6 +267,17 @@ def test_what_a_scanner_has_begun_is_not_changed_but_held_back_and_shown(site: S
     assert len(report.plan.held_back) == 1
     assert json.loads(site.remembered("1", "held_back")) == {"scheduled_start_time": "16:00"}
     assert site.sync.run_once().plan.held_back == []
+
+
+def test_what_the_source_itself_cannot_read_keeps_its_booking(site: Site) -> None:
+    site.source.records = [booking("1"), booking("2")]
+    site.sync.run_once()
+    unreadable = ValueProblem("record id", "2", "stands twice")
+    site.source.records = [booking("1")]
+    site.source.rejected = (RejectedRecord("2", (unreadable,)),)
+    site.source.scope = snapshots_of("1", "2")
+    site.sync.run_once()
+    assert site.scheduled() == ["1", "2"]
 
 
 def test_what_a_scanner_has_begun_is_never_withdrawn(site: Site) -> None:

@@ -95,12 +95,13 @@ def open_store(
 
 def _copied(location: str, folder: Path) -> str:
     """The database copied into a folder, if there is one to copy."""
-    from pylantir.worklist.database import Database, backup_sqlite
+    from pylantir.worklist.database import Database
+    from pylantir.worklist.rehearsal import rehearsal_copy
 
     copy = folder / "worklist.db"
     path = Database(location).path
     if path is not None and path.exists():
-        backup_sqlite(path, copy)
+        rehearsal_copy(path, copy)
     return str(copy)
 
 
