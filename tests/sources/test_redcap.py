@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,33 @@ def test_the_seeds_configuration_gives_todays_names_and_ids(site: Site) -> None:
     assert item.study_instance_uid.startswith("2.25.")
 
 
-def test_a_coded_sex_and_a_birth_year_are_unknown_and_never_a_guess(site: Site) -> None:
+def test_a_birth_year_is_unknown_and_never_a_guess(site: Site) -> None:
     site.sync()
-    item = site.items()["1/t1_arm_1/mri/1"]
-    assert (item.patient_sex, item.patient_birth_date) == ("", None)
+    assert site.items()["1/t1_arm_1/mri/1"].patient_birth_date is None
+
+
+def test_a_coded_sex_is_what_the_project_itself_calls_it(site: Site) -> None:
+    report = site.sync()
+    assert site.items()["1/t1_arm_1/mri/1"].patient_sex == "M"
+    assert not any("patient_sex" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("choices", [(("1", "Boy"), ("2", "Girl")), (("1", "Rather not say"),), ()])
+def test_a_coded_sex_that_the_project_calls_something_else_is_unknown_and_never_a_guess(
+    site: Site, choices: tuple[tuple[str, str], ...]
+) -> None:
+    site.project.fields[:] = [
+        replace(f, choices=choices) if f.name == "demo_sex" else f for f in site.project.fields
+    ]
+    report = site.sync()
+    assert site.items()["1/t1_arm_1/mri/1"].patient_sex == ""
+    assert any("patient_sex is left empty" in note for note in report.notes)
+
+
+def test_what_a_value_map_empties_stays_empty(site: Site) -> None:
+    site.config["value_maps"] = {"demo_sex": {"1": ""}}
+    site.sync()
+    assert site.items()["1/t1_arm_1/mri/1"].patient_sex == ""
 
 
 def test_a_value_map_says_what_codes_mean(site: Site) -> None:

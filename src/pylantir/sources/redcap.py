@@ -6,6 +6,7 @@ repeat that it no longer holds is gone. Once a day, and at the first run, everyt
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -45,13 +46,15 @@ from pylantir.sources.redcap_snapshot import (
 from pylantir.sources.settings import credential, read_settings
 from pylantir.worklist.outbox import PerformedReport
 from pylantir.worklist.packed import PackedList
+from pylantir.worklist.values import patient_sex
 
 NAME_TEMPLATE = "cpip-id-{study}^fa-{family}"
 ID_TEMPLATE = "sub_{study}_ses_{session}_fam_{family}_site_{site}"
 _NO_GUARDIAN = "neuro_pcp"
 
+_SEX = "patient_sex"
 _NAMING = frozenset({"patient_name", "patient_id"})
-_IDENTIFYING = _NAMING | {"issuer_of_patient_id", "patient_birth_date", "patient_sex"}
+_IDENTIFYING = _NAMING | {"issuer_of_patient_id", "patient_birth_date", _SEX}
 
 _OPTIONAL_FIELDS = frozenset({"study_id", "family_id", "demo_sex", "youth_dob_y"})
 """Fields of the published release that a project may do without."""
@@ -214,8 +217,8 @@ class RedcapSource(Source):
             "site": self._site,
         }
         mapped = self._mapping.apply(fields, parts)
-        self._left_out += mapped.notes
         values = mapped.values
+        self._left_out += self._settle_sex(values, mapped.notes, fields)
         values.setdefault("modality", self._config.modality)
         if self._config.station_ae_title:
             values.setdefault("scheduled_station_ae_title", self._config.station_ae_title)
@@ -225,6 +228,22 @@ class RedcapSource(Source):
         if scheme:
             values.setdefault("hisris_coding_designator", scheme)
         return values
+
+    def _settle_sex(
+        self, values: dict[str, Any], notes: Sequence[Note], fields: Mapping[str, Any]
+    ) -> Sequence[Note]:
+        """A code that no value map knows means what the project's own dictionary calls it."""
+        if not any(note.field == _SEX for note in notes):
+            return notes
+        choices = self._client.dictionary.choices
+        named = (
+            choices.get(n, {}).get(str(fields.get(n, ""))) for n in self._mapping.sources_of(_SEX)
+        )
+        for label in filter(None, named):
+            with contextlib.suppress(ValueError):
+                values[_SEX] = patient_sex(label)
+                return [note for note in notes if note.field != _SEX]
+        return notes
 
     def _direct_targets(self) -> frozenset[str]:
         return frozenset(t for t in ("patient_id",) if self._mapping.sources_of(t))

@@ -10,6 +10,7 @@ from pylantir.errors import SourceUnavailable
 
 _NEVER_EXPORTED = frozenset({"descriptive"})
 _CHECKBOX = "checkbox"
+_CODED = ("radio", "dropdown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Dictionary:
         Values that stand for "unknown" in any field.
     longitudinal : bool
         Whether there are events; when that cannot be known, there may be.
+    choices : mapping
+        Field with coded answers to its codes, each with the label that people see.
     """
 
     record_id_field: str
@@ -36,6 +39,7 @@ class Dictionary:
     columns: Mapping[str, str]
     missing_codes: frozenset[str]
     longitudinal: bool
+    choices: Mapping[str, Mapping[str, str]]
 
     @classmethod
     def read(cls, metadata: Any, info: Any) -> Dictionary:
@@ -65,6 +69,9 @@ class Dictionary:
             columns=columns,
             missing_codes=_codes(str(info.get("missing_data_codes") or "")),
             longitudinal=_is_set(info.get("is_longitudinal")),
+            choices={
+                str(r["field_name"]): _labels(r) for r in rows if r.get("field_type") in _CODED
+            },
         )
 
     @property
@@ -95,6 +102,12 @@ def _columns(row: Mapping[str, Any]) -> list[str]:
     choices = str(row.get("select_choices_or_calculations") or "").split("|")
     codes = (choice.partition(",")[0].strip().lower().replace("-", "_") for choice in choices)
     return [f"{name}___{code}" for code in codes if code]
+
+
+def _labels(row: Mapping[str, Any]) -> dict[str, str]:
+    listed = str(row.get("select_choices_or_calculations") or "").split("|")
+    pairs = (choice.partition(",") for choice in listed)
+    return {code.strip(): label.strip() for code, _, label in pairs if code.strip()}
 
 
 def _codes(listed: str) -> frozenset[str]:
