@@ -12,7 +12,7 @@ from tests.sources.redcap_site import Site, redcap_site, use
 from tests.standins.redcap_data import Field, RowKey
 from tests.standins.redcap_samples import empty_project, sample_project
 
-from pylantir.errors import ConfigurationError, SourceUnavailable
+from pylantir.errors import ConfigurationError, SourceRefused, SourceUnavailable
 
 BASE, SCAN = RowKey("baseline_arm_1"), RowKey("t1_arm_1", "mri", 1)
 FIRST = "1/t1_arm_1/mri/1"
@@ -72,6 +72,28 @@ def test_two_projects_have_their_own_credentials(site: Site, tmp_path: Path) -> 
     site.config["credentials"] = {"url_env": "OTHER_URL", "token_file": str(path)}
     site.synchronizer(OTHER_URL=site.server.api_url).run_once()
     assert len(site.items()) == 3
+
+
+def test_a_new_token_in_its_file_is_used_in_the_next_round(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(site.project.token)
+    site.config["credentials"] = {"token_file": str(path)}
+    site.sync()
+    site.project.token = "0123456789ABCDEF" * 2
+    with pytest.raises(SourceRefused):
+        site.sync()
+    path.write_text(site.project.token)
+    site.project.put("1", {"mri_time": "16:00"}, SCAN)
+    site.sync()
+    assert site.items()[FIRST].start.hour == 16
+
+
+def test_missing_data_codes_are_remembered_while_the_project_cannot_be_asked(site: Site) -> None:
+    site.sync()
+    site.later(hours=2)
+    site.server.fault("project", status=403, body='{"error": "You do not have permissions"}')
+    report = site.sync(full=True)
+    assert report.rejected == ()
 
 
 def test_the_published_concussion_type_reads_its_own_variables(site: Site) -> None:

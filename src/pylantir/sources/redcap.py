@@ -126,6 +126,15 @@ class RedcapSource(Source):
         verify: bool | str = self._config.ca_bundle or self._config.verify_ssl
         return RedcapClient(url, token, verify, where)
 
+    def _renew_token(self) -> None:
+        """A token that a person has put into its file since the last round."""
+        if not self._config.credentials.token_file:
+            return
+        fresh = self._make_client(f"source {self.settings.name}")
+        if not fresh.has_token_of(self._client):
+            self._client.close()
+            self._client = fresh
+
     @property
     def authority(self) -> str:
         """The address of the API, without its scheme."""
@@ -142,6 +151,7 @@ class RedcapSource(Source):
 
     def fetch(self, window: BookingWindow) -> Batch:
         """Everything in the window, or what changed since the cursor."""
+        self._renew_token()
         self._client.start_watch()
         if self._client.learn(window.now):
             self._mapping = self.read_mapping(self.settings, self._client.dictionary.names)

@@ -137,7 +137,7 @@ def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _HINTS = {
-    404: "check REDCAP_API_URL, it must end with /api/",
+    404: "check the address of the API (REDCAP_API_URL, or credentials), it must end with /api/",
     407: "the proxy wants a password",
 }
 

@@ -68,6 +68,8 @@ class RedcapClient:
         self._verify = verify
         self._dictionary: Dictionary | None = None
         self._events: list[str] | None = None
+        # Until it is known, it may have events.
+        self._info: Any = {"project_id": "", "is_longitudinal": 1}
         self.log_is_closed = False
         """Whether the token may not read the log, as far as tried since :meth:`learn`."""
         self._known_at: dt.datetime | None = None
@@ -102,6 +104,10 @@ class RedcapClient:
             )
         return self._made
 
+    def has_token_of(self, other: RedcapClient) -> bool:
+        """Whether both ask with the same token."""
+        return self._token == other._token
+
     def close(self) -> None:
         """Ask no more; whoever waits for a place in the budget gives up."""
         self._closed.set()
@@ -135,11 +141,10 @@ class RedcapClient:
         return True
 
     def _project_info(self) -> Any:
-        """What the project is like as a whole; where that cannot be asked, it may have events."""
-        try:
-            return self._ask(lambda: self._project.export_project_info(format_type="json"))
-        except (NotAllowed, NotUnderstood):
-            return {"project_id": "", "is_longitudinal": 1}
+        """What the project is like as a whole, as far as that may be asked."""
+        with contextlib.suppress(NotAllowed, NotUnderstood):
+            self._info = self._ask(lambda: self._project.export_project_info(format_type="json"))
+        return self._info
 
     @property
     def dictionary(self) -> Dictionary:
