@@ -118,6 +118,33 @@ def test_a_source_finds_its_bookings_in_an_adopted_database(tmp_path: Path) -> N
     assert item.study_instance_uid == ROW["study_instance_uid"]
 
 
+def test_rows_of_a_calpendo_source_without_a_name_are_found_under_its_name_here(
+    tmp_path: Path,
+) -> None:
+    """Else an upgrade would show each booking twice, and offer what has been scanned again."""
+    keyed = {**ROW, "data_source": "unknown", "source_record_id": "300004157686785"}
+    done = {
+        **keyed,
+        "source_record_id": "300004157687809",
+        "performed_procedure_step_status": "COMPLETED",
+    }
+    of_redcap = {**ROW, "patient_id": "P2", "data_source": "unknown"}
+    path = build(tmp_path / "worklist.db", "0.4.6", [keyed, done, of_redcap])
+    with opened(path) as database:
+        store = ItemStore(database)
+        items = store.find(WorklistQuery())
+        assert [(i.data_source, i.source_record_id) for i in items[:2]] == [
+            ("calpendo", "300004157686785"),
+            ("calpendo", "300004157687809"),
+        ]
+        assert items[2].data_source == "unknown"
+        store.put([booking("300004157686785", source="calpendo", accession_number="A1")])
+        found = store.find(WorklistQuery())
+    assert len(found) == 3
+    assert {i.study_instance_uid for i in found} == {ROW["study_instance_uid"]}
+    assert [i.accession_number for i in found if i.source_record_id == "300004157686785"] == ["A1"]
+
+
 def test_two_rows_of_one_booking_are_both_kept(tmp_path: Path) -> None:
     twice = {**ROW, "data_source": "main_redcap", "source_record_id": "7"}
     rows = [twice, {**twice, "scheduled_start_time": "09:30"}, {**ROW, "patient_id": "P9"}]

@@ -157,6 +157,11 @@ _INVENTED_WEIGHT_LB = "100"
 UNNAMED_SOURCE = "published"
 """Source of rows that name none: REST and early releases wrote such rows."""
 
+_PUBLISHED_NAMELESS = "unknown"
+_NAMELESS_CALPENDO = "calpendo"
+"""What an entry of `data_sources` without a name is called: there always ``unknown``, here by its
+type. Rows with a record id are Calpendo's: no other type of the published release wrote one."""
+
 ADOPTED = "adopted:"
 """Record ids made here for rows that had none; the first sync of a source may claim such a row."""
 
@@ -203,10 +208,17 @@ def item_of_foreign_row(row: Row, *, published: bool, authority: str = "") -> Wo
         _forget_published_defaults(values)
     return make_item(
         values,
-        data_source=row["data_source"] or UNNAMED_SOURCE,
+        data_source=_owner(row, published),
         source_record_id=row["source_record_id"] or ADOPTED + identity.new_record(),
         authority=authority,
     )
+
+
+def _owner(row: Row, published: bool) -> str:
+    name = row["data_source"] or UNNAMED_SOURCE
+    if published and name == _PUBLISHED_NAMELESS and row["source_record_id"]:
+        return _NAMELESS_CALPENDO
+    return str(name)
 
 
 def _read_json(values: dict[str, Any], row: Row) -> None:
