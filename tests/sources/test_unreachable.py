@@ -12,6 +12,7 @@ from tests.authority import Authority
 from tests.bookable import NOW, TODAY, MovableClock
 from tests.desks import ZONE, CalpendoDesk, Desk, RedcapDesk
 from tests.standins.clock import VirtualClock
+from tests.waiting import eventually
 
 from pylantir.errors import SourceUnavailable
 from pylantir.sources import make_source, patience
@@ -41,9 +42,16 @@ def source_at(desk: Desk, url: str, **config: Any) -> Source:
 def test_a_name_that_no_longer_resolves_is_a_failure_without_the_name(desk: Desk) -> None:
     source = source_at(desk, "https://redcap.invalid")
 
-    with pytest.raises(SourceUnavailable, match="cannot be reached") as raised:
+    with pytest.raises(SourceUnavailable, match="its name is not known") as raised:
         source.fetch(WINDOW)
     assert "redcap.invalid" not in raised.value.for_log
+
+
+def test_a_server_that_is_switched_off_is_said_with_what_to_check(desk: Desk) -> None:
+    source = source_at(desk, "http://127.0.0.1:1")
+
+    with pytest.raises(SourceUnavailable, match=r"connection refused; check .*, and whether"):
+        source.fetch(WINDOW)
 
 
 def test_a_server_that_speaks_only_old_tls_is_not_talked_to(desk: Desk, tmp_path: Path) -> None:
@@ -57,7 +65,7 @@ def test_a_server_that_speaks_only_old_tls_is_not_talked_to(desk: Desk, tmp_path
         context.minimum_version = ssl.TLSVersion.TLSv1
     desk.server.ssl_context = context
     with desk.server as server:
-        with pytest.raises(SourceUnavailable, match="TLS|secure|cannot be reached"):
+        with pytest.raises(SourceUnavailable, match="agree on no secure connection"):
             source_at(desk, server.url, ca_bundle=authority.path).fetch(WINDOW)
-        assert server.failed_handshakes
+        eventually(lambda: server.failed_handshakes)
         assert server.journal.count() == 0

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
-import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ import requests
 from requests.auth import HTTPBasicAuth
 
 from pylantir.errors import SourceRefused, SourceUnavailable
+from pylantir.sources.connecting import why_insecure, why_unreachable
 from pylantir.sources.deadline import Deadline, WatchedAdapter
 from pylantir.sources.patience import asked_wait_s
 
@@ -228,14 +228,15 @@ class CalpendoClient:
         if deadline.expired or isinstance(error, requests.exceptions.ReadTimeout):
             raise self._too_late() from None
         if isinstance(error, requests.exceptions.SSLError):
-            raise SourceUnavailable(_about_tls(error)) from None
+            raise SourceUnavailable(why_insecure(error, "Calpendo", "base_url")) from None
         if isinstance(error, requests.exceptions.ContentDecodingError):
             raise _AnotherTry("Calpendo's answer cannot be unpacked: it is damaged") from None
         if isinstance(error, requests.exceptions.ChunkedEncodingError):
             raise _AnotherTry("Calpendo's answer was cut off") from None
         if isinstance(error, requests.exceptions.ConnectTimeout):
             raise SourceUnavailable("Calpendo cannot be reached: no connection in time") from None
-        raise _AnotherTry(f"Calpendo cannot be reached: {_cause(error)}") from None
+        why = why_unreachable(error, "Calpendo", "base_url")
+        raise _AnotherTry(f"Calpendo cannot be reached: {why}") from None
 
     def _too_late(self) -> SourceUnavailable:
         return SourceUnavailable(f"Calpendo did not answer within {self._timeout_s:g} s")
@@ -330,43 +331,3 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _moment(wall: dt.datetime) -> str:
     return f"{wall:%Y%m%d-%H%M}"
-
-
-def _about_tls(error: BaseException) -> str:
-    cause = _innermost(error)
-    if not isinstance(cause, ssl.SSLCertVerificationError):
-        reason = getattr(cause, "reason", None) or type(cause).__name__
-        return f"Calpendo and we agree on no secure connection: {reason}; check base_url"
-    told = cause.verify_message
-    about_time_or_name = any(word in told.lower() for word in ("expired", "not yet", "mismatch"))
-    way_out = "" if about_time_or_name else "; set ca_bundle to the certificate of its authority"
-    return f"Calpendo's certificate is not trusted: {told}{way_out}"
-
-
-def _cause(error: BaseException) -> str:
-    """What went wrong, without the address that requests puts into every message."""
-    cause = _innermost(error)
-    if isinstance(error, requests.exceptions.ProxyError):
-        return f"the proxy does not let us through ({type(cause).__name__}); check HTTPS_PROXY"
-    return _IN_WORDS.get(type(cause).__name__, type(cause).__name__)
-
-
-_IN_WORDS = {
-    "RemoteDisconnected": "it hung up without an answer; check base_url, also its http or https",
-    "ConnectionRefusedError": "connection refused; check base_url, and whether Calpendo runs",
-    "ConnectionResetError": "the connection was reset",
-    "NameResolutionError": "its name is not known; check base_url and the name server",
-    "gaierror": "its name is not known; check base_url and the name server",
-    "TimeoutError": "no connection in time",
-}
-
-
-def _innermost(error: BaseException) -> BaseException:
-    seen = [error]
-    while True:
-        last: Any = seen[-1]
-        inside = [getattr(last, "reason", None), last.__cause__, *getattr(last, "args", ())]
-        found = [e for e in inside if isinstance(e, BaseException) and e not in seen]
-        if not found:
-            return seen[-1]
-        seen.append(found[0])

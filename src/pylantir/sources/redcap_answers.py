@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import ssl
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -175,20 +174,6 @@ def error_text(body: bytes, scrub: Callable[[str], str]) -> str:
         quoted = [part.strip().strip('"') for part in text.split(",")[:2]]
         text = f"field {quoted[-1]} was not taken"
     return scrub(text)[:_SHOWN]
-
-
-def cause(error: BaseException) -> str:
-    """The kind of failure, without the address that requests puts into its messages."""
-    inner: Any = error
-    while getattr(inner, "args", None) and isinstance(inner.args[0], BaseException):
-        inner = inner.args[0]
-    reason = getattr(inner, "reason", None)
-    while isinstance(reason, BaseException):
-        inner = reason
-        reason = next((part for part in inner.args if isinstance(part, BaseException)), None)
-    if isinstance(inner, ssl.SSLCertVerificationError):
-        return str(inner.verify_message).rstrip(".")
-    return _name(inner)
 
 
 def _name(error: BaseException) -> str:

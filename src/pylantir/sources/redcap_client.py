@@ -24,6 +24,7 @@ from pylantir.errors import (
     SourceRefused,
     SourceUnavailable,
 )
+from pylantir.sources.connecting import why_insecure, why_unreachable
 from pylantir.sources.deadline import Deadline
 from pylantir.sources.pacing import budget_of
 from pylantir.sources.patience import ATTEMPTS, WITHIN_A_ROUND_S, wait_after
@@ -32,12 +33,12 @@ from pylantir.sources.redcap_answers import (
     NotAllowed,
     NotUnderstood,
     Passing,
-    cause,
     checked,
 )
 from pylantir.sources.redcap_dictionary import Dictionary
 
 TIMEOUT_S = (5.0, 60.0)
+_ADDRESS = "its address (REDCAP_API_URL, or credentials)"
 TOTAL_S = 300.0
 """An answer that is not there after so many seconds never will be, however it trickles."""
 
@@ -328,13 +329,12 @@ class RedcapClient:
         except SourceError:
             raise
         except requests.exceptions.SSLError as error:
-            raise SourceUnavailable(
-                f"REDCap's certificate is not trusted: {cause(error)}; set ca_bundle"
-            ) from None
+            raise SourceUnavailable(why_insecure(error, "REDCap", _ADDRESS)) from None
         except requests.exceptions.Timeout:
             raise SourceUnavailable("REDCap did not answer in time") from None
         except requests.exceptions.ConnectionError as error:
-            raise Passing(f"REDCap cannot be reached: {cause(error)}") from None
+            why = why_unreachable(error, "REDCap", _ADDRESS)
+            raise Passing(f"REDCap cannot be reached: {why}") from None
         except (AttributeError, KeyError, TypeError):  # PyCap reads without looking
             raise SourceUnavailable("REDCap's answer has not the shape of one") from None
         except (RedcapError, OSError, AssertionError, ValueError) as error:
