@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trustme
 from tests.sources.redcap_asked import NOW, client_of
+from tests.sources.redcap_site import redcap_site
 from tests.standins.redcap import RedcapStandIn
 from tests.standins.redcap_samples import sample_project
 
@@ -52,8 +53,9 @@ def test_what_is_wrong_with_a_certificate_is_said(
     authority.cert_pem.write_to_path(str(pem))
     with RedcapStandIn(ssl_context=tls(authority, name, **how)) as server:
         server.add_project(sample_project())
-        with pytest.raises(SourceUnavailable, match=f"certificate is not trusted.*({told})"):
+        with pytest.raises(SourceUnavailable, match=f"certificate is not trusted.*({told})") as e:
             client_of(server, str(pem) if known else True).learn(NOW)
+    assert ("set ca_bundle" in str(e.value)) is not known
 
 
 def test_a_private_authority_is_trusted_through_ca_bundle(
@@ -70,3 +72,11 @@ def test_a_bundle_that_is_not_there_is_a_source_error() -> None:
     client = RedcapClient("https://127.0.0.1:9/api/", "A" * 32, "/no/such.pem", "source rc")
     with pytest.raises(SourceUnavailable, match=r"no/such\.pem"):
         client.learn(NOW)
+
+
+def test_a_certificate_that_is_not_checked_is_told(authority: trustme.CA, tmp_path: Path) -> None:
+    with redcap_site(tmp_path) as site, RedcapStandIn(ssl_context=tls(authority, "x")) as server:
+        site.server, site.project = server, server.add_project(sample_project())
+        site.config["verify_ssl"] = False
+        report = site.sync()
+    assert any("verify_ssl is false" in note for note in report.notes)

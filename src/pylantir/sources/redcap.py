@@ -61,6 +61,7 @@ _OPTIONAL_FIELDS = frozenset({"study_id", "family_id", "demo_sex", "youth_dob_y"
 
 _PSEUDO_FIELDS = frozenset({EVENT, INSTRUMENT, INSTANCE})
 _CLOSED_LOG = ("the token may not read the log: the records of bookings are asked for instead",)
+_UNCHECKED = ("verify_ssl is false: anybody on the way may change bookings; set ca_bundle",)
 _LARGE_AGAIN = dt.timedelta(minutes=15)
 """Between two questions for every record of a project that is too large to ask in one part."""
 
@@ -167,6 +168,8 @@ class RedcapSource(Source):
         else:
             records, scope = self._changed(snapshot, server_wall(since, self._server_clock))
             notes += _CLOSED_LOG if self._client.log_is_closed else ()
+        if not (self._config.verify_ssl or self._config.ca_bundle):
+            notes += _UNCHECKED
         server_time = self._client.server_time or window.now
         # A clock that runs ahead must not make us miss what is written now.
         cursor = min(server_time, window.now)

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 
 from pylantir.errors import (
     ConfigProblem,
@@ -95,6 +96,8 @@ class RedcapClient:
             from pylantir.sources.redcap_project import HeldProject, held_session
 
             self._session = self._session or held_session()
+            if self._verify is False:  # the source itself says so, where people look
+                urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
             self._made = HeldProject(
                 self._session,
                 self.url,
