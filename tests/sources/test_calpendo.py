@@ -106,7 +106,9 @@ def test_one_title_of_another_kind_does_not_stop_allowed_studies(site: Site) -> 
         ("resource_station_mapping", {"3T": "a title that is far too long"}),
         ("ca_bundle", "no/such/file.pem"),
         ("request_timeout", 0),
-        ("status_filter", ""),
+        ("base_url", "calpendo.example.org"),
+        ("status_filter", [""]),
+        ("status_filter", 7),
         ("days_ahead", -1),
     ],
 )
@@ -116,6 +118,27 @@ def test_a_wrong_setting_names_its_key_and_not_its_value(site: Site, key: str, v
         _ = site.source
     assert f"source cal: config.{key}" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"base_url": "calpendo.example.org"}, "config.base_url: expected an address with its"),
+        ({"status_filter": 7}, "config.status_filter: input should be a valid tuple"),
+    ],
+)
+def test_a_wrong_setting_says_what_is_expected(
+    site: Site, value: dict[str, Any], words: str
+) -> None:
+    site.config = value
+    with pytest.raises(ConfigurationError, match=words):
+        _ = site.source
+
+
+def test_what_is_written_empty_is_absent_as_in_the_published_release(site: Site) -> None:
+    site.config = {"status_filter": "", "daily_window": {}}
+    site.book("SUB001_A_B", at(22)), site.book("SUB002_A_B", at(9), status="Requested")
+    assert ids(site) == ["SUB001"]
 
 
 @pytest.mark.parametrize("variable", ["CALPENDO_USERNAME", "CALPENDO_PASSWORD"])

@@ -132,6 +132,14 @@ def test_a_text_for_people_of_another_kind_drops_no_booking() -> None:
     assert found[0] == dt.datetime(2026, 1, 27, 14)
 
 
+@pytest.mark.parametrize("shape", ["text", "reference"])
+def test_the_date_range_may_be_written_as_text(shape: str) -> None:
+    written = "[2026-01-27 14:00:00.0, 2026-01-27 15:30:00.0]"
+    row = {"dateRange": written if shape == "text" else {"formattedName": written}}
+    row |= {"formattedName": "[2020-01-01 08:00:00.0, 2020-01-01 09:00:00.0]"}
+    assert moments(row) == (dt.datetime(2026, 1, 27, 14), dt.datetime(2026, 1, 27, 15, 30))
+
+
 def test_the_end_may_be_called_end() -> None:
     row = {"dateRange": {"start": "2026-01-27T14:00:00", "end": "2026-01-27T15:00:00"}}
     assert moments(row) == (dt.datetime(2026, 1, 27, 14), dt.datetime(2026, 1, 27, 15))

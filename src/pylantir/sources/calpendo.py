@@ -71,8 +71,7 @@ class CalpendoSource(Source):
         self._reader = BookingReader(
             self._client, sorted(self._resources), self._mapping.source_fields
         )
-        wanted = config.status_filter or "Approved"
-        statuses = (wanted,) if isinstance(wanted, str) else wanted
+        statuses = config.status_filter or ("Approved",)
         self._schedulable = frozenset(status.strip().lower() for status in statuses)
         self._days = CalpendoDays(config, self._clock)
         self._occurrences: Occurrences | None = None

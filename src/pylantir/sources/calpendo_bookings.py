@@ -101,17 +101,19 @@ def date_range(
 ) -> tuple[dt.datetime, dt.datetime | None] | None:
     """Start and end as wall-clock times of the Calpendo server, or nothing when it has none.
 
-    ``dateRange`` first; ``formattedName`` is text for people, and an administrator may change it.
+    ``dateRange`` first, as an object or as text; ``formattedName`` is for people, and an
+    administrator may change it.
     """
     start = _wall(look_up(booking, "dateRange.start"), clock)
     if start is not None:
         end = look_up(booking, "dateRange.finish") or look_up(booking, "dateRange.end")
         return start, _wall(end, clock)
-    match = _RANGE.search(text_at(booking, "formattedName"))
-    if match is None:
-        return None
-    first, last = _wall(match[1], clock), _wall(match[2], clock)
-    return (first, last) if first is not None else None
+    for path in ("dateRange", "formattedName"):
+        match = _RANGE.search(text_at(booking, path))
+        first = _wall(match[1], clock) if match is not None else None
+        if match is not None and first is not None:
+            return first, _wall(match[2], clock)
+    return None
 
 
 def _wall(value: Any, clock: SiteClock) -> dt.datetime | None:

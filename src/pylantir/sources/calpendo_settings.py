@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from pylantir.clock import zone
 from pylantir.config.schema import CALPENDO_ZONE, DailyWindow
@@ -26,7 +27,9 @@ def _is_file(path: str) -> str:
     return str(Path(path).expanduser())
 
 
-def _has_no_account(url: str) -> str:
+def _is_address(url: str) -> str:
+    if not re.match(r"https?://[^/]", url):
+        raise ValueError("expected an address with its scheme, such as https://HOST")
     if "@" in url or "?" in url or "#" in url:
         raise ValueError("expected https://HOST without account, query or fragment")
     return url
@@ -42,6 +45,17 @@ def _is_ae_title(value: str) -> str:
     return value
 
 
+def _or_none(written: Any) -> Any:
+    return None if written == {} else written
+
+
+def _as_list(written: Any) -> Any:
+    """One status, as the published configuration has it, or several; an empty one is none."""
+    if isinstance(written, str):
+        return (written,) if written else None
+    return written
+
+
 _Text = Annotated[str, Field(min_length=1)]
 
 
@@ -50,21 +64,21 @@ class CalpendoSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    base_url: Annotated[str, AfterValidator(_has_no_account)] = Field(
-        pattern=r"^https?://[^/]", description="address of the Calpendo site"
+    base_url: Annotated[str, AfterValidator(_is_address)] = Field(
+        description="address of the Calpendo site"
     )
     api_path: str = Field("/api", description="root of its API; `/webdav` before version 11")
     resources: tuple[_Text, ...] = Field(
         min_length=1, description="names of the resources whose bookings are read"
     )
-    status_filter: _Text | tuple[_Text, ...] | None = Field(
+    status_filter: Annotated[tuple[_Text, ...] | None, BeforeValidator(_as_list)] = Field(
         None, description="statuses that may be scanned; `Approved` when absent"
     )
     days_ahead: int = Field(7, ge=0, le=366, description="days after today that are read")
     window_mode: Literal["rolling", "today"] = Field(
         "rolling", description="`today` reads the present day only"
     )
-    daily_window: DailyWindow | None = Field(
+    daily_window: Annotated[DailyWindow | None, BeforeValidator(_or_none)] = Field(
         None, description="part of the day whose bookings are taken; wins over `window_mode`"
     )
     lookback_multiplier: float = Field(
