@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import os
+import signal
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +81,46 @@ def test_a_source_that_is_configured_wrongly_does_not_keep_the_others_from_being
     said = capsys.readouterr().err
     assert "FAIL  wrong: " in said
     assert "OK    book: 3 fetched, 3 created" in said
+
+
+def test_what_is_warned_about_is_said_once(
+    source: BookableSource, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = json.loads(Path(config).read_text())
+    del values["data_sources"]
+    Path(config).write_text(
+        json.dumps({**values, "redcap2wl": {"study_id": "study_id"}, "site": "1"})
+    )
+    main(["sync", "--once", "--config", config])
+    assert capsys.readouterr().err.count("Legacy configuration format") == 1
+
+
+def test_without_an_enabled_source_there_is_nothing_to_sync(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = json.loads(Path(config).read_text())
+    del values["data_sources"][0]
+    Path(config).write_text(json.dumps(values))
+    assert main(["sync", "--config", config]) == 0
+    assert "no data source is enabled" in capsys.readouterr().err
+    assert not (tmp_path / "worklist.db").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal to itself would end it")
+def test_until_a_signal_only_the_named_source_is_asked(source: BookableSource, config: str) -> None:
+    other = BookableSource()
+    register_source("other", lambda _: other)
+    values = json.loads(Path(config).read_text())
+    values["data_sources"].append({"name": "next", "type": "other"})
+    Path(config).write_text(json.dumps(values))
+    ends = threading.Thread(
+        target=lambda: source.fetched.acquire(timeout=60) and os.kill(os.getpid(), signal.SIGINT)
+    )
+    ends.start()
+    assert main(["sync", "--source", "book", "--config", config]) == 0
+    ends.join()
+    assert source.windows
+    assert other.windows == []
 
 
 def test_a_source_is_closed_after_its_round(source: BookableSource, config: str) -> None:

@@ -24,11 +24,20 @@ _FLAGS = ("ae_title", "ip", "port")
 def load(args: argparse.Namespace) -> LoadedConfig:
     """The configuration that the command line, the environment and the file make together.
 
+    It is read once for each command, and warned about once.
+
     Raises
     ------
     ConfigurationError
         It cannot be used, or there is none.
     """
+    present: LoadedConfig | None = getattr(args, "loaded", None)
+    if present is None:
+        present = args.loaded = _read(args)
+    return present
+
+
+def _read(args: argparse.Namespace) -> LoadedConfig:
     from pylantir.config.load import load_config
 
     if wants_demo(args):

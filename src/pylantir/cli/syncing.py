@@ -7,7 +7,7 @@ import contextlib
 import datetime as dt
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pylantir.cli import table
@@ -42,9 +42,12 @@ def run_sync(args: argparse.Namespace) -> int:
     """Sync without serving: one round, a dry run, or until a signal."""
     loaded = load(args)
     entries = _entries(loaded, args.source)
+    if not entries:
+        print("no data source is enabled, so there is nothing to sync", file=sys.stderr)
+        return 0
     with open_store(args, rehearse=args.dry_run) as worklist:
         if not (args.once or args.dry_run or args.full or args.accept_withdrawals):
-            return _keep_syncing(args, loaded, worklist)
+            return _keep_syncing(args, loaded, worklist, entries)
         outcomes = [_one_round(args, loaded, worklist, entry) for entry in entries]
     return 0 if all(outcomes) else 1
 
@@ -62,7 +65,12 @@ def _entries(loaded: LoadedConfig, name: str | None) -> list[DataSource]:
     return chosen
 
 
-def _keep_syncing(args: argparse.Namespace, loaded: LoadedConfig, worklist: Worklist) -> int:
+def _keep_syncing(
+    args: argparse.Namespace,
+    loaded: LoadedConfig,
+    worklist: Worklist,
+    entries: Sequence[DataSource],
+) -> int:
     from pylantir import logs
     from pylantir.polling import pollers
     from pylantir.stopping import StopRequest
@@ -70,9 +78,8 @@ def _keep_syncing(args: argparse.Namespace, loaded: LoadedConfig, worklist: Work
     logs.configure(log_level(args, logging.INFO))
     stop_request = StopRequest()
     stop_request.ask_on_signals()
-    running = pollers(
-        loaded.config, loaded.environ, worklist.database, worklist.clock, worklist.audit
-    )
+    config = loaded.config.model_copy(update={"data_sources": tuple(entries)})
+    running = pollers(config, loaded.environ, worklist.database, worklist.clock, worklist.audit)
     for poller in running:
         poller.start()
     stop_request.wait()
