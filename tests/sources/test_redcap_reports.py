@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.sources.redcap_site import Site, redcap_site
+from tests.standins.redcap_data import RowKey
 
 from pylantir.errors import SourceRefused
 from pylantir.worklist.outbox import PerformedReport
@@ -78,3 +79,24 @@ def test_a_locked_record_keeps_no_other_report_waiting(site: Site) -> None:
         if (row["instrument"], row["instance"]) == ("mri", 1)
     ]
     assert row["mri_pps_status"] == "2"
+
+
+@pytest.mark.parametrize("gone", ["record", "renamed", "row"])
+def test_a_report_for_a_booking_that_is_gone_makes_no_new_one(site: Site, gone: str) -> None:
+    site.config["write_back"] = {"status": "mri_pps_status", "status_codes": {"COMPLETED": "2"}}
+    sync = site.synchronizer()
+    if gone == "record":
+        site.server.delete_record("1")
+    elif gone == "renamed":
+        site.server.rename_record("1", "11")
+    else:
+        site.project.delete_row("1", RowKey("t1_arm_1", "mri", 1))
+    before = site.server._show_records()
+    first, third = report("1/t1_arm_1/mri/1"), report("3/t1_arm_1/mri/1")
+    assert sync._source.write_back([first]) == {
+        first: "the row of the booking is no longer in the project"
+    }
+    assert site.server._show_records() == before
+    refused = sync._source.write_back([first, third])
+    assert refused is not None
+    assert list(refused) == [first]

@@ -31,11 +31,11 @@ from pylantir.sources.base import (
 )
 from pylantir.sources.mapping import FieldMapping, Note, summarize
 from pylantir.sources.options import OPTION_KEYS, MappingOptions
-from pylantir.sources.redcap_answers import NotUnderstood
 from pylantir.sources.redcap_client import RedcapClient
 from pylantir.sources.redcap_layout import read_layout
 from pylantir.sources.redcap_records import EVENT, INSTANCE, INSTRUMENT, escaped, unescaped
-from pylantir.sources.redcap_settings import Credentials, RedcapSettings, WriteBack
+from pylantir.sources.redcap_reports import send
+from pylantir.sources.redcap_settings import Credentials, RedcapSettings
 from pylantir.sources.redcap_snapshot import (
     Snapshot,
     TouchedRecords,
@@ -305,51 +305,13 @@ class RedcapSource(Source):
         self._client.close()
 
     def write_back(self, reports: Sequence[PerformedReport]) -> Mapping[PerformedReport, str]:
-        """Write what scanners did into the fields that the configuration names.
-
-        REDCap takes all of an import or nothing: when it refuses, each is tried by itself, so that
-        one locked record does not keep the others waiting.
-        """
+        """Write what scanners did into the fields that the configuration names."""
         wanted = self._config.write_back
         if wanted is None:
             return {}
         self._client.learn(self.settings.clock.now())
-        rows = {report: self._row(report, wanted) for report in reports}
-        try:
-            self._client.import_records(list(rows.values()))
-        except NotUnderstood:
-            if len(rows) == 1:
-                raise
-            return self._write_one_by_one(rows)
-        return {}
-
-    def _write_one_by_one(
-        self, rows: Mapping[PerformedReport, Mapping[str, Any]]
-    ) -> dict[PerformedReport, str]:
-        refused: dict[PerformedReport, str] = {}
-        for report, row in rows.items():
-            try:
-                self._client.import_records([dict(row)])
-            except NotUnderstood as error:
-                refused[report] = str(error)
-        return refused
-
-    def _row(self, report: PerformedReport, wanted: WriteBack) -> dict[str, Any]:
-        parts = [unescaped(part) for part in report.record_id.split("/")]
-        record, event, instrument, instance = (*parts, "", "", "", "")[:4]
-        row: dict[str, Any] = {self._client.dictionary.record_id_field: record}
-        if event:
-            row["redcap_event_name"] = event
-        if instance:
-            row |= {INSTRUMENT: instrument, "redcap_repeat_instance": int(instance)}
-        values = {
-            wanted.status: wanted.status_codes.get(report.status, report.status),
-            wanted.started: report.started[:16],
-            wanted.ended: report.ended[:16],
-            wanted.operator: report.operator,
-            wanted.series_count: str(report.series_count),
-        }
-        return row | {name: value for name, value in values.items() if name and value}
+        date_field = self._mapping.roles.get("scheduled_date", self._config.date_field)
+        return send(self._client, reports, wanted, date_field)
 
 
 def _last_part(written: str) -> str:
