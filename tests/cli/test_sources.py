@@ -57,6 +57,15 @@ def test_a_source_that_nobody_knows_is_not_forgotten_but_named(
     assert "nothing is remembered of a source 'bok' (book)" in said
 
 
+def test_what_people_entered_is_no_source_that_could_be_forgotten(
+    source: BookableSource, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    walk_in = ["--name", "Walk^In", "--id", "W-1"]
+    assert main(["add", *walk_in, "--config", config]) == 0
+    assert main(["sources", "--forget", "manual", "--config", config]) == 2
+    assert "nothing is remembered of a source 'manual'" in capsys.readouterr().err
+
+
 def test_what_a_source_changed_during_a_scan_is_counted(
     source: BookableSource, config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -124,6 +124,25 @@ def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
     assert "unique names" in problem
 
 
+@pytest.mark.parametrize("name", ["manual", "import", "api", "published"])
+def test_a_source_may_not_own_what_people_enter(tmp_path: Path, name: str) -> None:
+    source = {"name": name, "type": "csv", "config": {"path": "x.csv"}}
+    values = json.dumps({"db_path": "a.db", "data_sources": [source]})
+    (problem,) = problems(write(tmp_path, values))
+    assert "data_sources[0].name: expected another name" in problem
+    assert repr(name) in problem
+
+
+def test_the_names_of_what_people_enter_are_the_reserved_ones() -> None:
+    from pylantir.api.routes.worklist import SOURCE
+    from pylantir.cli.items import _MANUAL
+    from pylantir.config.schema import BY_HAND
+    from pylantir.worklist.imports import DATA_SOURCE
+    from pylantir.worklist.rows import UNNAMED_SOURCE
+
+    assert {SOURCE, _MANUAL, DATA_SOURCE, UNNAMED_SOURCE} == set(BY_HAND)
+
+
 @pytest.mark.parametrize("key", ["db_path", "users_db_path"])
 def test_the_placeholder_of_the_published_example_is_refused(tmp_path: Path, key: str) -> None:
     values = {"db_path": "a.db", key: "/path/to/worklist.db"}

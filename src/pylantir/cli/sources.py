@@ -129,14 +129,15 @@ def _state_word(entry: DataSource | None, state: SourceState | None) -> str:
 
 
 def _forget(name: str, loaded: LoadedConfig, store: SourceStore, worklist: Worklist) -> int:
+    from pylantir.config.schema import BY_HAND
+
     if any(entry.name == name for entry in loaded.config.data_sources):
         problem = f"source {name!r} is still configured"
         raise ConfigurationError(
             [ConfigProblem("command line", "--forget", problem, "remove it there first")]
         )
-    gone = {*(state.name for state in store.states()), *store.item_counts()} - {
-        entry.name for entry in _of(loaded)
-    }
+    kept = {*(entry.name for entry in _of(loaded)), *BY_HAND}
+    gone = {*(state.name for state in store.states()), *store.item_counts()} - kept
     if name not in gone:
         problem, hint = f"nothing is remembered of a source {name!r}", ", ".join(sorted(gone))
         raise ConfigurationError([ConfigProblem("command line", "--forget", problem, hint)])

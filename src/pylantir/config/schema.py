@@ -25,6 +25,9 @@ from pylantir.config.values import (
     is_time_zone,
 )
 
+BY_HAND = ("manual", "import", "api", "published")
+"""Owners of bookings that no source keeps: of ``add``, ``import``, REST and earlier releases."""
+
 
 class Timeouts(Model):
     """How long the server waits for a peer, in seconds."""
@@ -252,6 +255,17 @@ class Config(Model):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{what}: expected unique names, {', '.join(twice)} stands twice")
+        return self
+
+    @model_validator(mode="after")
+    def _sources_own_their_bookings(self) -> Config:
+        for number, source in enumerate(self.data_sources):
+            if source.name in BY_HAND:
+                raise ValueError(
+                    f"data_sources[{number}].name: expected another name than {source.name!r}: "
+                    "bookings that people enter are kept under it, and the source would withdraw "
+                    "them"
+                )
         return self
 
     @model_validator(mode="after")
