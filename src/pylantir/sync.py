@@ -23,6 +23,7 @@ from pylantir.sources.rounds import SyncReport, run_of
 from pylantir.worklist.applying import Part, apply_part, parts
 from pylantir.worklist.item import WorklistItem, make_item
 from pylantir.worklist.packed import PackedList
+from pylantir.worklist.renaming import former_items, plan_renamed
 from pylantir.worklist.schedule import (
     Claims,
     Known,
@@ -124,6 +125,8 @@ class Synchronizer:
         plan, rejected, unmentioned = self._plan(batch, window)
         self._confirm(plan, batch)
         self._withdraw_lost(plan, unmentioned)
+        if self._source.keys_may_change and window.cursor:
+            self._keep_renamed(plan)
         frozen = plan.is_mass_withdrawal and not accept_withdrawals
         notes = (*batch.notes, *self._source.notes())
         is_whole = (batch.complete, frozen)
@@ -229,6 +232,17 @@ class Synchronizer:
         lost = self._source.lost(unmentioned, newcomers=bool(plan.created) or revived)
         known = known_in_parts(self._database, self.name, sorted(lost))
         plan.withdrawn.extend((each, _GONE) for each in known)
+
+    def _keep_renamed(self, plan: Plan) -> None:
+        """Let a new booking be the item whose key is gone, when it certainly is the same."""
+        with self._database.read() as connection:
+            former = former_items(connection, self.name, plan.created) if plan.created else {}
+        gone = {e.item.source_record_id for e, reason in plan.withdrawn if reason == _GONE}
+        begun = [e.item.source_record_id for e in former.values() if not e.is_scheduled]
+        if begun:
+            gone |= set(begun) - self._source.still_there(begun)
+        same = {k: v for k, v in former.items() if v.item.source_record_id in gone}
+        plan_renamed(plan, same)
 
     def _is_gone(self, missing: Sequence[Known], batch: Batch) -> Callable[[Known], bool]:
         if batch.scope.certain:

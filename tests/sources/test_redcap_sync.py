@@ -59,13 +59,66 @@ def test_a_renamed_record_id_field_changes_no_item(site: Site) -> None:
     assert site.items() == before
 
 
-def test_a_renamed_record_is_a_new_booking_and_the_old_one_goes_with_it(site: Site) -> None:
+def test_a_renamed_record_keeps_its_item_under_its_new_name(site: Site) -> None:
     site.sync()
+    before = site.items()["3/t1_arm_1/mri/1"]
     site.later(minutes=5)
     site.server.rename_record("3", "33")
     site.sync()
-    booked = [key for key in site.scheduled() if key.startswith("3")]
-    assert booked == ["33/t1_arm_1/mri/1"]
+    assert [key for key in site.scheduled() if key.startswith("3")] == ["33/t1_arm_1/mri/1"]
+    after = site.items()["33/t1_arm_1/mri/1"]
+    assert (after.item_id, after.study_instance_uid) == (before.item_id, before.study_instance_uid)
+
+
+def test_a_record_that_is_renamed_and_edited_at_once_is_a_new_item_in_place_of_the_old(
+    site: Site,
+) -> None:
+    site.sync()
+    site.later(minutes=5)
+    site.server.rename_record("3", "33")
+    site.project.put("33", {"mri_time": "17:00"}, SCAN)
+    site.sync()
+    assert [key for key in site.scheduled() if key.startswith("3")] == ["33/t1_arm_1/mri/1"]
+
+
+def test_a_renamed_event_gives_no_booking_another_item(site: Site) -> None:
+    many(site, 12)
+    site.sync()
+    begin(site, FIRST)
+    before = {i.item_id: (i.study_instance_uid, i.status) for i in site.items().values()}
+    site.later(minutes=5)
+    site.project.rename_event("t1_arm_1", "First visit")
+    report = site.sync(full=True)
+    assert not report.frozen
+    assert {i.item_id: (i.study_instance_uid, i.status) for i in site.items().values()} == before
+    assert {key.split("/")[1] for key in site.items()} == {"first_visit_arm_1"}
+
+
+def test_a_scan_that_has_begun_is_not_on_the_list_again_when_its_record_is_renamed(
+    site: Site,
+) -> None:
+    site.sync()
+    begin(site, FIRST)
+    site.later(minutes=5)
+    site.server.rename_record("1", "11")
+    site.sync()
+    assert "11/t1_arm_1/mri/1" not in site.scheduled()
+    assert site.items()["11/t1_arm_1/mri/1"].status is ItemStatus.IN_PROGRESS
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_second_booking_of_the_same_person_and_time_is_another_one(
+    site: Site, begun: bool
+) -> None:
+    site.sync()
+    if begun:
+        begin(site, FIRST)
+    site.later(minutes=5)
+    for key, values in site.project.records["1"].items():
+        if key in (BASE, SCAN):
+            site.project.put("11", dict(values), key)
+    site.sync()
+    assert {FIRST, "11/t1_arm_1/mri/1"} <= set(site.items())
 
 
 def test_a_record_that_gets_its_name_back_has_its_old_item(site: Site) -> None:

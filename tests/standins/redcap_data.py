@@ -288,6 +288,24 @@ class Project:
         self._log_change(new, "edit", changed, None, "coord1", api=False, at=None)
 
     @_locked
+    def rename_event(self, unique_name: str, name: str) -> None:
+        """Give an event another name, and so another unique one; the log names no record."""
+        event = self.event_named(unique_name)
+        if event is None:
+            raise LookupError(f"no event {unique_name!r}")
+        renamed = replace(event, name=name)
+        new = {unique_name: renamed.unique_name}
+        self.events = [renamed if each is event else each for each in self.events]
+        self.repeating = {(new.get(of, of), form) for of, form in self.repeating}
+        self.records = {
+            record: {
+                key._replace(event=new.get(key.event, key.event)): v for key, v in rows.items()
+            }
+            for record, rows in self.records.items()
+        }
+        self.write_log("manage", "Manage/Design", f"Rename event {name}")
+
+    @_locked
     def write_log(
         self, kind: str, action: str, details: str, record: str = "", *, username: str = ""
     ) -> None:

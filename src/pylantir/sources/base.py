@@ -234,6 +234,10 @@ class Source(ABC):
         A setting is wrong or missing; all of them at once.
     """
 
+    keys_may_change: bool = False
+    """A key holds names that people may change, such as that of a record: a new booking may be an
+    old one."""
+
     def __init__(self, settings: SourceSettings) -> None:
         self.settings = settings
         self.progress: Progress = _nobody_watches

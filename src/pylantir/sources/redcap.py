@@ -70,6 +70,7 @@ class RedcapSource(Source):
     """Bookings of one REDCap project."""
 
     default_credentials = Credentials()
+    keys_may_change = True
 
     def __init__(self, settings: SourceSettings) -> None:
         super().__init__(settings)

@@ -122,8 +122,8 @@ def known_items(connection: Connection, source: str, record_ids: Sequence[str]) 
     found: dict[str, Known] = {}
     for some in in_parts(record_ids):
         named = _table.c.source_record_id.in_(some)
-        for row in connection.execute(select(*_KNOWN).where(*_served_of(source), named)):
-            known = _known(row)
+        for row in connection.execute(select(*KNOWN).where(*_served_of(source), named)):
+            known = known_of(row)
             found[known.item.source_record_id] = known
     return found
 
@@ -155,14 +155,16 @@ def in_parts(sequence: Sequence[_T], at_once: int = _AT_ONCE) -> Iterator[Sequen
 
 def adoptable_items(connection: Connection) -> list[Known]:
     """Rows of the published release that have no key of their source yet."""
-    statement = select(*_KNOWN).where(_table.c.source_record_id.startswith(ADOPTED), SERVED)
-    return [_known(row) for row in connection.execute(statement)]
+    statement = select(*KNOWN).where(_table.c.source_record_id.startswith(ADOPTED), SERVED)
+    return [known_of(row) for row in connection.execute(statement)]
 
 
-_KNOWN = (*COLUMNS, _table.c.withdrawn_reason, _table.c.missing_since, _table.c.held_back)
+KNOWN = (*COLUMNS, _table.c.withdrawn_reason, _table.c.missing_since, _table.c.held_back)
+"""The columns of what is known of an item."""
 
 
-def _known(row: Sequence[Any]) -> Known:
+def known_of(row: Sequence[Any]) -> Known:
+    """What a row of :data:`KNOWN` says."""
     return Known(item_of(row), *(text or "" for text in row[len(COLUMNS) :]))
 
 
@@ -186,7 +188,7 @@ def plan_items(
         present = known.get(item.source_record_id)
         claimed = None if present else claims.of(item)
         if claimed is not None:
-            _plan_change(plan, claimed.item, _claimed(claimed, item))
+            plan_claimed(plan, claimed, item)
         else:
             _plan_item(plan, present, item)
 
@@ -257,8 +259,12 @@ def _visit(item: WorklistItem) -> _Visit:
     return item.patient_id, item.scheduled_procedure_step_start_date
 
 
+def plan_claimed(plan: Plan, present: Known, item: WorklistItem) -> None:
+    """Put an item under the key that its source has; what a scanner has begun keeps its values."""
+    _plan_change(plan, present.item, _claimed(present, item))
+
+
 def _claimed(present: Known, item: WorklistItem) -> WorklistItem:
-    """The row under its source's key; what a scanner has begun keeps its values."""
     values = _with_schedule(present, item) if present.is_scheduled else present.item
     return replace(values, data_source=item.data_source, source_record_id=item.source_record_id)
 
