@@ -19,7 +19,14 @@ from tests.standins.calpendo_samples import probe
 from tests.standins.clock import VirtualClock
 
 from pylantir.errors import SourceError, SourceRefused, SourceUnavailable
-from pylantir.sources.calpendo_client import CalpendoClient, NotAllowed, NotUnderstood
+from pylantir.sources.calpendo_client import (
+    BURST,
+    PER_SECOND,
+    CalpendoClient,
+    NotAllowed,
+    NotUnderstood,
+)
+from pylantir.sources.pacing import RequestBudget
 
 DAY = dt.datetime(2026, 3, 2)
 NEXT = DAY + dt.timedelta(days=1)
@@ -292,6 +299,32 @@ def test_connections_are_kept_and_closed(server: CalpendoStandIn) -> None:
     assert len(asking._idle) == 1
     asking.close()
     assert asking._idle == []
+
+
+def test_requests_stay_within_a_budget_and_who_waits_for_it_can_be_stopped(
+    server: CalpendoStandIn,
+) -> None:
+    asking = client(server)
+    asking._budget = RequestBudget(burst=2, per_second=0.001)
+    asking.booking("1"), asking.booking("2")
+    told: list[SourceUnavailable] = []
+
+    def ask() -> None:
+        with pytest.raises(SourceUnavailable, match="stopped") as caught:
+            asking.booking("3")
+        told.append(caught.value)
+
+    waiting = threading.Thread(target=ask)
+    waiting.start()
+    asking.close()
+    waiting.join(10)
+    assert told
+    assert server.journal.count() == 2
+
+
+def test_the_budget_of_a_site_stays_below_six_hundred_requests_a_minute() -> None:
+    assert BURST + 60 * PER_SECOND < 600
+    assert CalpendoClient("http://x", "/api", "u", "p")._budget._step_s == 1 / PER_SECOND
 
 
 def test_nobody_there_is_said_without_the_address() -> None:

@@ -21,11 +21,15 @@ from requests.auth import HTTPBasicAuth
 from pylantir.errors import SourceRefused, SourceUnavailable
 from pylantir.sources.connecting import why_insecure, why_unreachable
 from pylantir.sources.deadline import Deadline, WatchedAdapter
+from pylantir.sources.pacing import RequestBudget
 from pylantir.sources.patience import asked_wait_s
 
 CONNECT_TIMEOUT_S = 5.0
 REQUEST_TIMEOUT_S = 60.0
 MAX_BODY_BYTES = 50_000_000
+BURST = 200
+PER_SECOND = 4.0
+"""At most ``BURST + 60 * PER_SECOND`` requests in any minute: 440; half of it for long."""
 BOOKING = "Calpendo.Booking"
 RESOURCE = "Calpendo.Resource"
 
@@ -92,7 +96,8 @@ class CalpendoClient:
         self._account_from = account_from
         self._not_before = 0.0
         self._idle: list[requests.Session] = []  # a Session serves one thread at a time
-        self._closed = False
+        self._budget = RequestBudget(BURST, PER_SECOND)
+        self._closed = threading.Event()
         self._lock = threading.Lock()
 
     def bookings(
@@ -176,7 +181,7 @@ class CalpendoClient:
     def close(self) -> None:
         """Close every connection; those in use as soon as they are free."""
         with self._lock:
-            self._closed = True
+            self._closed.set()
             idle, self._idle = self._idle, []
         for session in idle:
             session.close()
@@ -195,6 +200,8 @@ class CalpendoClient:
         waiting = self._not_before - time.monotonic()
         if waiting > 0:
             raise SourceUnavailable(f"Calpendo asked us to wait, {waiting:.0f} s from now")
+        if self._closed.wait(self._budget.reserve()):
+            raise SourceUnavailable("stopped")
         with Deadline(self._timeout_s) as deadline, self._session() as session:
             try:
                 body = self._answer(session, path, missing_is_empty)
@@ -253,7 +260,7 @@ class CalpendoClient:
             yield session
         finally:
             with self._lock:
-                closed = self._closed
+                closed = self._closed.is_set()
                 if not closed:
                     self._idle.append(session)
             if closed:

@@ -26,7 +26,7 @@ from pylantir.sources.calpendo_client import (
 
 AT_ONCE = 5
 FEW_DETAILS = 20
-DETAILS_BUDGET_S = 300.0
+DETAILS_BUDGET_S = 600.0
 FAILURES_IN_A_ROW = 10
 WITNESSES = 3
 
@@ -193,7 +193,7 @@ class BookingReader:
     def details(self, booking_ids: Iterable[str], *, listed: bool = False) -> Details:
         """Some bookings, each with all that we may see of it.
 
-        After many failures in a row, or five minutes, the rest counts as unread.
+        After many failures in a row, or ten minutes, the rest counts as unread.
 
         Parameters
         ----------
