@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -286,6 +287,30 @@ def test_the_same_booking_twice_counts_once_unless_the_rows_differ(tmp_path: Pat
     (rejected,) = batch.rejected
     assert rejected.record_id == "2"
     assert "bookings.csv row 4 and bookings.csv row 5" in rejected.problems[0].reason
+
+
+def test_a_row_whose_day_is_over_still_tells_that_its_booking_stands_twice(tmp_path: Path) -> None:
+    over = ROW.replace("2026-03-02", "2025-03-02")
+    leave(tmp_path, table("1", row=over, header=HEADER) + ROW.format("1") + "\n")
+
+    batch = fetch(source(tmp_path))
+
+    assert batch.records == ()
+    (rejected,) = batch.rejected
+    assert "bookings.csv row 2 and bookings.csv row 3" in str(rejected.problems[0])
+
+
+def test_rows_whose_day_is_over_take_little_memory(tmp_path: Path) -> None:
+    over = ROW.replace("2026-03-02", "2025-03-02")
+    leave(tmp_path, table(*map(str, range(20_000)), row=over))
+    made = source(tmp_path)
+    tracemalloc.start()
+    batch = fetch(made)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert (batch.records, batch.complete) == ((), True)
+    assert peak < 20_000 * 600, "a row as an object takes more than a kilobyte"
 
 
 # --- settings ---

@@ -142,6 +142,15 @@ def test_a_delta_covers_nothing_and_its_last_row_counts(tmp_path: Path) -> None:
     assert f"{items(made, batch)['1'].start:%H:%M}" == "10:30"
 
 
+def test_a_delta_that_moves_a_booking_to_a_day_that_is_over_takes_it_back(tmp_path: Path) -> None:
+    over = ROW.replace("2026-03-02", "2025-03-02")
+    leave(tmp_path, table("1", "2") + over.format("1") + "\n")
+
+    batch = fetch(source(tmp_path, mode="delta"))
+
+    assert [record.record_id for record in batch.records] == ["2"]
+
+
 def test_deltas_in_a_folder_are_read_in_the_order_in_which_they_came(tmp_path: Path) -> None:
     leave(tmp_path, table("1", row=ROW.replace("09:30", "10:30")), "b.csv", age_s=60)
     leave(tmp_path, table("1", "2"), "a.csv", age_s=30)

@@ -199,42 +199,38 @@ class CsvSource(Source):
 
     def _read(self, files: Sequence[Fingerprint], window: BookingWindow) -> Batch:
         gathered = _Gathered(is_delta=self._config.mode == "delta")
-        for each in files:
-            self._read_file(each, gathered)
-        records: list[SourceRecord] = []
         notes: list[Note] = []
-        for record in gathered.settled():
-            taken = self._in_window(record, window, notes)
-            if taken is not None:
-                records.append(taken)
-        if not gathered.records and not gathered.is_delta:
+        for each in files:
+            try:
+                self._read_file(each, gathered, window, notes)
+            except UnreadableText as error:
+                raise SourceUnavailable(f"{Path(each[0]).name}: {error}") from None
+        if not gathered.seen and not gathered.is_delta:
             gathered.doubts.append("there are no bookings at all, which never cancels any")
         covered = DaysCovered(window.first_day, window.last_day)
         return Batch(
-            records=tuple(records),
+            records=tuple(gathered.settled()),
             scope=NothingCovered() if gathered.is_delta else covered,
             complete=not gathered.doubts,
             rejected=tuple(gathered.rejected.values()),
             notes=(*gathered.notes(), *summarize(notes)),
         )
 
-    def _read_file(self, each: Fingerprint, gathered: _Gathered) -> None:
-        name = Path(each[0]).name
-        try:
-            table = read_table(
-                self._folder.read(each),
-                self._config.encoding,
-                self._config.separator,
-                self._is_known,
-            )
-        except UnreadableText as error:
-            raise SourceUnavailable(f"{name}: {error}") from None
+    def _read_file(
+        self, each: Fingerprint, gathered: _Gathered, window: BookingWindow, notes: list[Note]
+    ) -> None:
+        name, data = Path(each[0]).name, self._folder.read(each)
+        table = read_table(data, self._config.encoding, self._config.separator, self._is_known)
+        del data  # as large as the file
         keys = self._key_columns(name, table)
         used = {*self._mapping_for(table.header).source_fields, *keys}
         gathered.unused |= {c for c in table.header if c not in used and not canonical_name(c)}
         for row in table.rows:
             parts = [row.cells[key] for key in keys]
-            gathered.add(name, row, "/".join(parts) if all(parts) else "")
+            record_id = "/".join(parts) if all(parts) else ""
+            if gathered.accepts(name, row, record_id):
+                record = SourceRecord(record_id, row.cells)
+                gathered.keep(record_id, self._in_window(record, window, notes))
 
     def _is_known(self, column: str) -> bool:
         return bool(canonical_name(column)) or column in self._written.source_fields
@@ -347,29 +343,48 @@ def _folded(status: str) -> str:
 
 @dataclass(slots=True)
 class _Gathered:
-    """Rows of all files by what identifies them, and what keeps them from being everything."""
+    """Rows of all files by what identifies them, and what keeps them from being everything.
+
+    Of a row whose day is over only a mark stays, to know it again.
+    """
 
     is_delta: bool
     records: dict[str, SourceRecord] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, RejectedRecord] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
     unused: set[str] = field(default_factory=set)
-    _places: dict[str, str] = field(default_factory=dict)
+    _numbers: dict[str, int] = field(default_factory=dict)
+    _first_file: str = ""
+    _later_files: dict[str, str] = field(default_factory=dict)
 
-    def add(self, file: str, row: Row, record_id: str) -> None:
-        """Take a row. A row that cannot be told apart puts the whole batch in doubt."""
+    def accepts(self, file: str, row: Row, record_id: str) -> bool:
+        """Whether a row counts. One that cannot be told apart puts the whole batch in doubt."""
         place = f"{file} row {row.number}"
         if row.problem or not record_id:
             problem = row.problem or "nothing identifies the booking"
             self.doubts.append(f"{place}: {problem}; until then nothing is withdrawn")
-            return
-        first = self.records.get(record_id)
-        if first is not None and first.fields != row.cells and not self.is_delta:
-            reason = f"stands twice with different values: {self._places[record_id]} and {place}"
+            return False
+        mark = hash(tuple(row.cells.items()))
+        if self.seen.get(record_id, mark) != mark and not self.is_delta:
+            earlier = self._later_files.get(record_id, self._first_file)
+            first = f"{earlier} row {self._numbers[record_id]}"
+            reason = f"stands twice with different values: {first} and {place}"
             problem_of_id = ValueProblem("record id", record_id, reason)
             self.rejected[record_id] = RejectedRecord(record_id, (problem_of_id,))
-        self.records[record_id] = SourceRecord(record_id, row.cells)
-        self._places[record_id] = place
+        self.seen[record_id] = mark
+        self._numbers[record_id] = row.number
+        self._first_file = self._first_file or file
+        if file != self._first_file:
+            self._later_files[record_id] = file
+        return True
+
+    def keep(self, record_id: str, record: SourceRecord | None) -> None:
+        """Take the record of a row; nothing when its day is over."""
+        if record is None:
+            self.records.pop(record_id, None)
+        else:
+            self.records[record_id] = record
 
     def notes(self) -> list[str]:
         """What a person should know; names of columns and places, no values."""

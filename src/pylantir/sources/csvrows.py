@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pylantir.worklist.textfiles import UnreadableText, text_of
@@ -38,10 +38,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A file taken apart: its columns, without those that have no name, and its rows."""
+    """A file taken apart: its columns, without those that have no name, and its rows.
+
+    Rows are read one by one, because a file may hold every booking there ever was; they may raise
+    :class:`~pylantir.worklist.textfiles.UnreadableText` at any place.
+    """
 
     header: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: Iterator[Row]
 
 
 def read_table(
@@ -64,29 +68,46 @@ def read_table(
     Raises
     ------
     UnreadableText
-        Not text, not CSV, without a header, or cut off in a row.
+        Not text, or without a header; of its rows, not CSV, or cut off.
     """
     named, text = _said_separator(_decoded(data, encoding))
     chosen = separator or named or _separator(text, is_known)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=chosen, strict=True)
-    numbered: list[tuple[int, list[str]]] = []
+    lines = _lines(text, chosen)
+    header = [cell.strip() for cell in next(lines, (0, []))[1]]
+    if not header:
+        raise UnreadableText("expected a header row, found nothing")
+    twice = [str(i) for i, name in enumerate(header, 1) if name and header.count(name) > 1]
+    if twice:  # by number: without a header, the names are somebody's
+        raise UnreadableText(f"columns {', '.join(twice)} have the same name in the header row")
+    rows = _rows(lines, header, ends_whole=text.endswith(("\n", "\r")))
+    return Table(tuple(filter(None, header)), rows)
+
+
+def _lines(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Lines of the table that hold anything, with their number."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     number = 0
     try:
         for number, cells in enumerate(reader, start=1):
             if any(cell.strip() for cell in cells):
-                numbered.append((number, cells))
+                yield number, cells
     except csv.Error as error:
         raise UnreadableText(f"row {number + 1} cannot be read: {error}") from None
-    if not numbered:
-        raise UnreadableText("expected a header row, found nothing")
-    header = [cell.strip() for cell in numbered[0][1]]
-    twice = [str(i) for i, name in enumerate(header, 1) if name and header.count(name) > 1]
-    if twice:  # by number: without a header, the names are somebody's
-        raise UnreadableText(f"columns {', '.join(twice)} have the same name in the header row")
-    rows = [_row(number, cells, header) for number, cells in numbered[1:]]
-    if rows and rows[-1].problem and not text.endswith(("\n", "\r")):
-        raise UnreadableText(f"row {rows[-1].number}, the last one, is cut off")
-    return Table(tuple(filter(None, header)), tuple(rows))
+
+
+def _rows(
+    lines: Iterator[tuple[int, list[str]]], header: list[str], *, ends_whole: bool
+) -> Iterator[Row]:
+    row: Row | None = None
+    for number, cells in lines:
+        if row is not None:
+            yield row
+        row = _row(number, cells, header)
+    if row is None:
+        return
+    if row.problem and not ends_whole:
+        raise UnreadableText(f"row {row.number}, the last one, is cut off")
+    yield row
 
 
 def _decoded(data: bytes, encoding: str) -> str:

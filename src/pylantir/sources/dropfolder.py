@@ -99,15 +99,15 @@ class DropFolder:
             It cannot be read, is too large, or changes while it is read.
         """
         path = Path(each[0])
+        if each[1] > MAX_BYTES:
+            raise SourceUnavailable(f"{path.name}: more than {MAX_BYTES // 1_000_000} MB")
         try:
             with path.open("rb") as opened:
-                data = opened.read(MAX_BYTES + 1)
+                data = opened.read(each[1] + 1)
             unchanged = _fingerprint(path) == each
         except OSError as error:
             raise SourceUnavailable(f"{path.name}: {error.strerror or error}") from None
-        if len(data) > MAX_BYTES:
-            raise SourceUnavailable(f"{path.name}: more than {MAX_BYTES // 1_000_000} MB")
-        if not unchanged:
+        if not unchanged or len(data) != each[1]:
             raise SourceUnavailable(f"{path.name}: changed while it was read")
         return data
 
