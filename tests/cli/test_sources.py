@@ -42,6 +42,7 @@ def test_before_there_is_a_worklist_the_sources_have_never_run(
     assert main(["sources", "--json", "--config", config]) == 0
     states = {entry["source"]: entry for entry in json.loads(capsys.readouterr().out)}
     assert (states["book"]["state"], states["off"]["state"]) == ("never run", "disabled")
+    assert not states["book"]["last_success"]
     assert main(["sources", "--rejected", "--config", config]) == 0
     assert main(["sources", "--forget", "gone", "--config", config]) == 2
     assert not (tmp_path / "worklist.db").exists()

@@ -96,7 +96,7 @@ def _record(
         "source": name,
         "type": entry.type if entry else "",
         "state": _state_word(entry, state),
-        "last_success": (state.last_success if state else "") or "never",
+        "last_success": state.last_success if state else "",
         "next_run": "",
         "scheduled": 0,
         "items": 0,
