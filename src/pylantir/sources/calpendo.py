@@ -69,7 +69,10 @@ class CalpendoSource(Source):
         )
         self._resources = frozenset(name.strip() for name in config.resources)
         self._reader = BookingReader(
-            self._client, sorted(self._resources), self._mapping.source_fields
+            self._client,
+            sorted(self._resources),
+            self._mapping.source_fields,
+            self._server_clock,
         )
         statuses = config.status_filter or ("Approved",)
         self._schedulable = frozenset(status.strip().lower() for status in statuses)

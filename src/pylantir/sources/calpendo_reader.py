@@ -14,8 +14,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pylantir.clock import SiteClock
 from pylantir.errors import SourceError, SourceUnavailable
-from pylantir.sources.calpendo_bookings import has, in_one_shape, text_at
+from pylantir.sources.calpendo_bookings import date_range, has, in_one_shape, text_at
 from pylantir.sources.calpendo_client import (
     RESOURCE,
     CalpendoClient,
@@ -98,12 +99,19 @@ class BookingReader:
         Names of the resources.
     mapped : collection of str
         Source fields of the mapping.
+    clock : SiteClock
+        The wall clock of the server.
     """
 
     def __init__(
-        self, client: CalpendoClient, resources: Sequence[str], mapped: Collection[str]
+        self,
+        client: CalpendoClient,
+        resources: Sequence[str],
+        mapped: Collection[str],
+        clock: SiteClock,
     ) -> None:
         self._client = client
+        self._clock = clock
         self._resources = resources
         named = {path.removeprefix("properties.") for path in mapped}
         self._wants_operator = any(p.partition(".")[0].lower() == "operator" for p in named)
@@ -139,7 +147,8 @@ class BookingReader:
                     f"none of {len(rows)} bookings could be read: {details.reason}"
                 )
             raise NotAllowed("Calpendo lets the account see no booking (HTTP 403)")
-        bookings = [in_one_shape(row) for row in self._with_details(rows, short, details)]
+        whole = self._with_details(rows, short, details, (first, last))
+        bookings = [in_one_shape(row) for row in whole]
         notes = self._add_operators(bookings, first, last)
         listed = frozenset(str(row.get("id", "")) for row in rows)
         return Reading(bookings, details.hidden, details.unread, notes, listed, details.reason)
@@ -174,7 +183,11 @@ class BookingReader:
                 yield by_name, ()
 
     def _with_details(
-        self, rows: Sequence[dict[str, Any]], short: Sequence[dict[str, Any]], details: Details
+        self,
+        rows: Sequence[dict[str, Any]],
+        short: Sequence[dict[str, Any]],
+        details: Details,
+        asked: tuple[dt.datetime, dt.datetime],
     ) -> Iterable[Mapping[str, Any]]:
         lacking = {id(row) for row in short}
         several = _named_several_times(rows)
@@ -187,8 +200,16 @@ class BookingReader:
             if not detail:
                 continue
             # A detail has the first day of a repeat booking; its rows may have their own.
-            own_day = booking_id in several and text_at(row, "formattedName")
+            repeats = booking_id in several or self._starts_elsewhere(detail, asked)
+            own_day = text_at(row, "formattedName") if repeats else ""
             yield {**_without_range(detail), "formattedName": own_day} if own_day else detail
+
+    def _starts_elsewhere(
+        self, detail: Mapping[str, Any], asked: tuple[dt.datetime, dt.datetime]
+    ) -> bool:
+        """Whether a booking that was listed starts on none of the days that were asked for."""
+        found = date_range(in_one_shape(detail), self._clock)
+        return found is not None and not asked[0] <= found[0] < asked[1]
 
     def details(self, booking_ids: Iterable[str], *, listed: bool = False) -> Details:
         """Some bookings, each with all that we may see of it.
