@@ -213,7 +213,7 @@ class CalpendoClient:
                 ) from None
             if deadline.expired:
                 raise self._too_late()
-        return _json(body)
+            return _json(body)
 
     def _answer(self, session: requests.Session, path: str, missing_is_empty: bool) -> bytes:
         with session.get(
@@ -258,6 +258,9 @@ class CalpendoClient:
                 session.mount(scheme, WatchedAdapter())
         try:
             yield session
+        except BaseException:
+            session.close()  # the rest of a spoilt answer would be the beginning of the next
+            raise
         finally:
             with self._lock:
                 closed = self._closed.is_set()
