@@ -32,7 +32,7 @@ from pylantir.dicom.datasets import (
 )
 from pylantir.dicom.elements import Encoding
 from pylantir.dicom.identifiers import Asked
-from pylantir.worklist.attributes import CODE_KEYS, STEP_SEQUENCE_TAG
+from pylantir.worklist.attributes import BY_NAME, CODE_KEYS, STEP_SEQUENCE_TAG
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.query import STATION
 from pylantir.worklist.values import Code
@@ -43,6 +43,7 @@ _CHARACTER_SET = 0x0008_0005
 _ITEM = 0xFFFE_E000
 _KEPT_CODES = 256
 _KEPT_VALUES = 4096
+_KEPT_WRITERS = 512
 """Protocols, and days or times, that a site's items have in common."""
 
 
@@ -143,7 +144,8 @@ class _Compiler:
                 writers[key.tag] = _code_writer(key, self.encoding)
                 readers[key.tag] = _code_texts(key)
             else:
-                writers[key.tag] = _value_writer(key, self.encoding, self.station)
+                station = self.station if key.attribute is STATION else ""
+                writers[key.tag] = _value_writer(key.attribute.name, self.encoding, station)
                 if key.attribute.vr in _TEXT_VRS:
                     readers[key.tag] = _value_texts(key)
         return _Level(tuple(sorted(writers.items())), tuple(readers.values()))
@@ -159,16 +161,17 @@ def _step_writer(step: _Level, encoding: Encoding) -> Writer:
     return write
 
 
-def _value_writer(key: Asked, encoding: Encoding, station: str) -> Writer:
-    attribute = key.attribute
-    assert attribute is not None
-    read = attrgetter(attribute.name)
-    element = _element(key.tag, attribute.vr, encoding)
+@lru_cache(maxsize=_KEPT_WRITERS)
+def _value_writer(name: str, encoding: Encoding, station: str) -> Writer:
+    """One for all requests: what it has encoded serves whoever else asks for the attribute."""
+    attribute = BY_NAME[name]
+    read = attrgetter(name)
+    element = _element(attribute.tag, attribute.vr, encoding)
     if attribute.vr in _TEXT_VRS:
         field = _name_field if attribute.vr == "PN" else _text_field
         return _text_writer(read, element, field, several=attribute.multiple)
     field_of = _field(attribute.vr, encoding)
-    nothing = (station,) if attribute is STATION and station else ()
+    nothing = (station,) if station else ()
 
     @lru_cache(maxsize=_KEPT_VALUES)
     def encoded(value: Any) -> bytes:

@@ -47,7 +47,7 @@ worklist_items = Table(
     Column("withdrawn_reason", Text),  # why its source took it back; empty when a person did
     Column("missing_since", Text),  # first complete batch of its source that did not name it
     Column("held_back", Text),  # JSON: what its source changed after a scanner had begun
-    Index("ix_worklist_items_start", "scheduled_start_date", "scheduled_station_aetitle"),
+    Index("ix_worklist_items_start", "scheduled_start_date", "scheduled_start_time"),
     Index("ix_worklist_items_patient_id", "patient_id"),
     Index("ix_worklist_items_patient_name_key", "patient_name_key"),
     Index("ix_worklist_items_accession_number", "accession_number"),
