@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,14 +22,24 @@ def statements(database: Database) -> Iterator[list[str]]:
     """The SQL that is run meanwhile."""
     said: list[str] = []
 
-    def note(*about: object) -> None:
-        said.append(str(about[2]))
+    def note(statement: str) -> None:
+        is_ours = statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE"))
+        if is_ours and statement not in said[-1:]:  # a trigger is told under the words of its cause
+            said.append(statement)
 
-    event.listen(database.engine, "before_cursor_execute", note)
+    def listen(driver: sqlite3.Connection, *_: object) -> None:
+        driver.set_trace_callback(note)
+
+    def leave(driver: sqlite3.Connection, *_: object) -> None:
+        driver.set_trace_callback(None)
+
+    event.listen(database.engine, "checkout", listen)
+    event.listen(database.engine, "checkin", leave)
     try:
         yield said
     finally:
-        event.remove(database.engine, "before_cursor_execute", note)
+        event.remove(database.engine, "checkout", listen)
+        event.remove(database.engine, "checkin", leave)
 
 
 def test_a_step_costs_a_scanner_few_statements(

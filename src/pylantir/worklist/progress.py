@@ -9,11 +9,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sqlalchemy import Connection, bindparam, select
 
 from pylantir import clock
 from pylantir.worklist.item import WorklistItem
+from pylantir.worklist.prepared import Prepared
 from pylantir.worklist.status import progress
 from pylantir.worklist.step import StepProgress
 from pylantir.worklist.tables import worklist_items
@@ -25,7 +27,11 @@ _ROW = select(
     _table.c.study_time,
     _table.c.rejected_reason,
 ).where(_table.c.id == bindparam("number"))
-_CHANGE = _table.update().where(_table.c.id == bindparam("number"))
+
+
+@lru_cache(maxsize=8)
+def _change_of(columns: tuple[str, ...]) -> Prepared:
+    return Prepared(_table.update().where(_table.c.id == bindparam("number")), columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +91,8 @@ def follow_steps(
     if not present.is_rejected:
         values |= _study_start(present.study_start, steps, gone)
     if values:
-        marked = {"number": item_id, "version": mark.version, "updated_at": mark.stamp}
-        connection.execute(_CHANGE, {**values, **marked})
+        marked = {**values, "version": mark.version, "updated_at": mark.stamp}
+        _change_of(tuple(marked)).rows(connection, number=item_id, **marked)
 
 
 def _of_item(item: WorklistItem) -> _Present:

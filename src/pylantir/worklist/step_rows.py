@@ -1,8 +1,4 @@
-"""Between rows and performed steps: how a step and its links stand in the database.
-
-The statements are put together once: that takes ten times as long as to run them, and a scanner
-waits for them.
-"""
+"""Between rows and performed steps: how a step and its links stand in the database."""
 
 from __future__ import annotations
 
@@ -15,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, bindparam, select
 
 from pylantir.errors import StepTooLarge
+from pylantir.worklist.prepared import Prepared
 from pylantir.worklist.status import StepStatus
 from pylantir.worklist.step import (
     LinkedStep,
@@ -32,18 +29,32 @@ MAX_CHARACTERS = 2**22
 """Of the attributes of a step; a scanner could go on for ever to add to them."""
 
 _LINK = (_links.position, _links.item_id, _links.rule)
-_STEP = (
+_STEP_COLUMNS = tuple(column.key for column in performed_steps.columns)
+_STEP = Prepared(
     select(performed_steps, *_LINK)
     .outerjoin(step_links, _links.sop_instance_uid == _steps.sop_instance_uid)
     .where(_steps.sop_instance_uid == bindparam("uid"))
     .order_by(_links.position)
 )
-_TAKEN = select(_steps.sop_instance_uid).where(_steps.sop_instance_uid == bindparam("uid"))
-_ADD = performed_steps.insert()
-_CHANGE = performed_steps.update().where(_steps.sop_instance_uid == bindparam("uid"))
-_ADD_LINKS = step_links.insert()
+_TAKEN = Prepared(
+    select(_steps.sop_instance_uid).where(_steps.sop_instance_uid == bindparam("uid"))
+)
+_CHANGING = (
+    "status",
+    "ended",
+    "discontinuation_reason",
+    "attributes",
+    "violations",
+    "version",
+    "updated_at",
+)
+_ADD = Prepared(performed_steps.insert(), _STEP_COLUMNS)
+_CHANGE = Prepared(
+    performed_steps.update().where(_steps.sop_instance_uid == bindparam("uid")), _CHANGING
+)
+_ADD_LINK = Prepared(step_links.insert(), ("sop_instance_uid", "position", "item_id", "rule"))
 _LINKS = select(*_LINK).where(_links.sop_instance_uid == bindparam("uid")).order_by(_links.position)
-_PROGRESS = (
+_PROGRESS = Prepared(
     select(_steps.status, _steps.started, _steps.discontinuation_reason)
     .join(step_links, _links.sop_instance_uid == _steps.sop_instance_uid)
     .where(_links.item_id == bindparam("number"))
@@ -56,16 +67,17 @@ def is_taken(connection: Connection, sop_instance_uid: str) -> bool:
     Asked, not concluded from an insert that fails: that may have other reasons, and a scanner that
     hears of a duplicate takes its step for kept.
     """
-    return connection.execute(_TAKEN, {"uid": sop_instance_uid}).first() is not None
+    return _TAKEN.first(connection, uid=sop_instance_uid) is not None
 
 
 def find_step(connection: Connection, sop_instance_uid: str) -> LinkedStep | None:
     """The step of that SOP Instance UID and its links, if there is one."""
-    rows = connection.execute(_STEP, {"uid": sop_instance_uid}).mappings().all()
+    rows = _STEP.rows(connection, uid=sop_instance_uid)
     if not rows:
         return None
-    links = (StepLink(*(row[column] for column in _LINK)) for row in rows)
-    return LinkedStep(step_of(rows[0]), tuple(link for link in links if link.position is not None))
+    links = (StepLink(*row[len(_STEP_COLUMNS) :]) for row in rows)
+    step = step_of(dict(zip(_STEP_COLUMNS, rows[0], strict=False)))
+    return LinkedStep(step, tuple(link for link in links if link.position is not None))
 
 
 def add_step(connection: Connection, step: PerformedProcedureStep, stamp: str) -> None:
@@ -78,7 +90,7 @@ def add_step(connection: Connection, step: PerformedProcedureStep, stamp: str) -
     """
     row = {name: getattr(step, name) for name in _TEXTS} | _changing(step, stamp)
     row["started"] = step.started.isoformat(" ")
-    connection.execute(_ADD, row | {"created_at": stamp})
+    _ADD.rows(connection, **row, created_at=stamp)
 
 
 def change_step(connection: Connection, step: PerformedProcedureStep, stamp: str) -> None:
@@ -89,21 +101,19 @@ def change_step(connection: Connection, step: PerformedProcedureStep, stamp: str
     StepTooLarge
         Its attributes are longer than :data:`MAX_CHARACTERS`.
     """
-    connection.execute(_CHANGE, _changing(step, stamp) | {"uid": step.sop_instance_uid})
+    _CHANGE.rows(connection, **_changing(step, stamp), uid=step.sop_instance_uid)
 
 
 def add_links(connection: Connection, sop_instance_uid: str, links: Sequence[StepLink]) -> None:
     """Write what a new step is linked to."""
-    rows = [
-        {
-            "sop_instance_uid": sop_instance_uid,
-            "position": link.position,
-            "item_id": link.item_id,
-            "rule": link.rule,
-        }
-        for link in links
-    ]
-    connection.execute(_ADD_LINKS, rows)
+    for link in links:
+        _ADD_LINK.rows(
+            connection,
+            sop_instance_uid=sop_instance_uid,
+            position=link.position,
+            item_id=link.item_id,
+            rule=link.rule,
+        )
 
 
 def links_of(connection: Connection, sop_instance_uid: str) -> tuple[StepLink, ...]:
@@ -115,7 +125,7 @@ def progress_of_item(connection: Connection, item_id: int) -> list[StepProgress]
     """How far each step is that is linked to an item."""
     return [
         StepProgress(StepStatus(status), dt.datetime.fromisoformat(started), _reason(reason))
-        for status, started, reason in connection.execute(_PROGRESS, {"number": item_id})
+        for status, started, reason in _PROGRESS.rows(connection, number=item_id)
     ]
 
 
@@ -149,7 +159,7 @@ def _changing(step: PerformedProcedureStep, stamp: str) -> dict[str, Any]:
     }
 
 
-def step_of(row: RowMapping) -> PerformedProcedureStep:
+def step_of(row: Mapping[str, Any] | RowMapping) -> PerformedProcedureStep:
     """The step of a row."""
     attributes = json.loads(row["attributes"])
     return PerformedProcedureStep(

@@ -31,6 +31,7 @@ from pylantir.worklist.history import (
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.item_rows import add_item, change_item, number_of
 from pylantir.worklist.lookup import item_number
+from pylantir.worklist.prepared import Prepared
 from pylantir.worklist.putting import PutReport, put_items
 from pylantir.worklist.query import WorklistQuery
 from pylantir.worklist.revision import Revision
@@ -48,7 +49,8 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 _table = worklist_items
-_VERSION_AND_UNCHECKED = select(changes.c.version, foreign.is_any_unchecked)
+_RAISE_VERSION = Prepared(RAISE_VERSION)
+_VERSION_AND_UNCHECKED = Prepared(select(changes.c.version, foreign.is_any_unchecked))
 
 
 class ItemStore:
@@ -259,8 +261,8 @@ class ItemStore:
 
     def begin_change(self, connection: Connection) -> int:
         """The same, and :func:`next_version`, which it returns; asks the database less often."""
-        connection.execute(RAISE_VERSION)
-        version, is_any_unchecked = connection.execute(_VERSION_AND_UNCHECKED).one()
+        _RAISE_VERSION.rows(connection)
+        ((version, is_any_unchecked),) = _VERSION_AND_UNCHECKED.rows(connection)
         if is_any_unchecked:
             self._admit(connection)
             return next_version(connection)
