@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from pylantir.cli import main
 from pylantir.sources import register_source
 from pylantir.sources.base import Batch, BookingWindow, DaysCovered, Source, SourceRecord
 from pylantir.worklist.outbox import PerformedReport
+from pylantir.worklist.prepared import Prepared
 
 
 class Steps:
@@ -91,8 +92,21 @@ class Diary(Source):
         STEPS.take()
 
 
+def stepwise(run: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, with a step before and one after it."""
+
+    def run_it(*given: Any, **values: Any) -> Any:
+        STEPS.take()
+        found = run(*given, **values)
+        STEPS.take()
+        return found
+
+    return run_it
+
+
 if __name__ == "__main__":
     register_source("diary", Diary)
+    Prepared.rows = stepwise(Prepared.rows)  # type: ignore[method-assign]
     for moment in ("before_cursor_execute", "after_cursor_execute", "commit"):
         event.listen(Engine, moment, STEPS.take)
     sys.exit(main())
