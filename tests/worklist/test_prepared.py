@@ -23,8 +23,8 @@ NOTES = Table(
     Column("said", Text),
     Column("by", Text),
 )
-ADD = Prepared(NOTES.insert(), ("id", "said", "by"))
-CHANGE = Prepared(NOTES.update().where(NOTES.c.id == bindparam("number")), ("said",))
+ADD = Prepared(NOTES.insert())
+CHANGE = Prepared(NOTES.update().where(NOTES.c.id == bindparam("number")))
 FIND = Prepared(select(NOTES).where(NOTES.c.id >= bindparam("first"), NOTES.c.by != "nobody"))
 RAISE = Prepared(RAISE_VERSION)
 REMOVE = Prepared(NOTES.delete().where(NOTES.c.id == bindparam("number")))
@@ -43,6 +43,8 @@ def test_both_ways_say_and_keep_the_same(echo: bool, caplog: pytest.LogCaptureFi
         assert FIND.first(connection, first=3) is None
         CHANGE.rows(connection, number=2, said=None)
         assert FIND.first(connection, first=2) == (2, None, "rivera")
+        CHANGE.rows(connection, number=2, said="again", by="chen")
+        assert FIND.first(connection, first=2) == (2, "again", "chen")
         REMOVE.rows(connection, number=2)
         assert FIND.rows(connection, first=1) == []
         connection.rollback()
@@ -66,3 +68,12 @@ def test_what_fails_takes_the_whole_transaction_with_it(
     assert steps.get(uid).step.sop_instance_uid == uid
     with database.read() as connection:
         assert connection.exec_driver_sql("SELECT version FROM changes").scalar() == 2
+
+
+def test_a_parameter_without_a_value_is_not_taken_for_nothing() -> None:
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
+        NOTES.create(connection)
+        with pytest.raises(KeyError, match="first"):
+            FIND.rows(connection)
+    engine.dispose()

@@ -8,7 +8,7 @@ moves with the last part only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -16,7 +16,12 @@ from sqlalchemy import Connection
 from pylantir.worklist.foreign import over_rejected
 from pylantir.worklist.history import ChangeKind, ItemChange, note_changes
 from pylantir.worklist.item import WorklistItem
-from pylantir.worklist.item_rows import add_items, change_item, numbers_of
+from pylantir.worklist.item_rows import (
+    add_items,
+    change_item,
+    change_untouched,
+    numbers_of,
+)
 from pylantir.worklist.packed import PackedList
 from pylantir.worklist.rows import row_of
 from pylantir.worklist.schedule import Known, Plan, in_parts
@@ -85,11 +90,11 @@ def apply_part(connection: Connection, part: Part, stamp: str) -> None:
         _withdraw(connection, each, reason, stamp)
     # What follows is bookkeeping: no scanner sees it, so the version stays.
     for each in part.missing:
-        _set(connection, each, {"missing_since": stamp})
+        change_untouched(connection, each.item, {"missing_since": stamp})
     for each in part.back:
-        _set(connection, each, {"missing_since": None})
+        change_untouched(connection, each.item, {"missing_since": None})
     for each, changes in part.held_back:
-        _set(connection, each, {"held_back": changes or None})
+        change_untouched(connection, each.item, {"held_back": changes or None})
 
 
 def _change_all(connection: Connection, part: Part, stamp: str) -> None:
@@ -108,7 +113,7 @@ def _withdraw(connection: Connection, each: Known, reason: str, stamp: str) -> N
         "missing_since": None,
         "updated_at": stamp,
     }
-    if _set(connection, each, values | {"version": next_version(connection)}):
+    if change_untouched(connection, each.item, values | {"version": next_version(connection)}):
         item = each.item
         gone = ItemChange(item.item_id or 0, ChangeKind.WITHDRAWN, item.data_source)
         note_changes(connection, [gone], stamp)
@@ -157,18 +162,4 @@ def _change(connection: Connection, item: WorklistItem, stamp: str) -> bool:
         "held_back": None,
     }
     # Of what a scanner has begun the next batch holds the change back.
-    result = connection.execute(
-        _table.update()
-        .where(_table.c.id == item.item_id, _table.c.version == item.version)
-        .values(values)
-    )
-    return result.rowcount == 1
-
-
-def _set(connection: Connection, each: Known, values: Mapping[str, object]) -> bool:
-    result = connection.execute(
-        _table.update()
-        .where(_table.c.id == each.item.item_id, _table.c.version == each.item.version)
-        .values(dict(values))
-    )
-    return result.rowcount == 1
+    return change_untouched(connection, item, values)

@@ -18,6 +18,7 @@ from pylantir.worklist.tables import worklist_items
 _table = worklist_items
 _ADD = _table.insert()
 _CHANGE = _table.update().where(_table.c.id == bindparam("row_id"))
+_CHANGE_UNTOUCHED = _CHANGE.where(_table.c.version == bindparam("seen_version"))
 _OF_RECORD = select(_table.c.id).where(
     _table.c.data_source == bindparam("source"),
     _table.c.source_record_id == bindparam("record"),
@@ -73,6 +74,12 @@ def change_item(connection: Connection, item: WorklistItem, version: int, stamp:
 def change_row(connection: Connection, row_id: int | None, values: Mapping[str, Any]) -> None:
     """Write some columns of a row."""
     connection.execute(_CHANGE, {**values, "row_id": row_id})
+
+
+def change_untouched(connection: Connection, item: WorklistItem, values: Mapping[str, Any]) -> bool:
+    """The same, unless somebody has changed the row since the item was read; returns whether."""
+    seen = {"row_id": item.item_id, "seen_version": item.version}
+    return connection.execute(_CHANGE_UNTOUCHED, {**values, **seen}).rowcount == 1
 
 
 def _new_row(item: WorklistItem, version: int, stamp: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ times as long as SQLite needs. A performed step takes fifteen of them.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ _Statement = Select[Any] | Insert | Update | Delete
 
 @dataclass(frozen=True, slots=True)
 class _Words:
+    """The SQL, the names of its parameters in their order, and what it gives them itself."""
+
     sql: str
     names: tuple[str, ...]
     given: Mapping[str, Any]
@@ -34,16 +36,12 @@ class Prepared:
     Parameters
     ----------
     statement : Select, Insert, Update or Delete
-        What to run.
-    columns : iterable of str
-        What an INSERT or UPDATE sets, where it does not say.
+        What to run. Values of an INSERT or UPDATE that are no parameters of it are what it sets.
     """
 
-    def __init__(self, statement: _Statement, columns: Iterable[str] = ()) -> None:
+    def __init__(self, statement: _Statement) -> None:
         self._statement = statement
-        compiled = statement.compile(dialect=sqlite.dialect(), column_keys=[*columns] or None)
-        names = tuple(compiled.positiontup or ())
-        self._words = _Words(str(compiled), names, dict(compiled.params))
+        self._words: dict[tuple[str, ...], _Words] = {}
 
     def rows(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
         """Its rows, as the database has their values.
@@ -52,16 +50,30 @@ class Prepared:
         ------
         sqlite3.Error, SQLAlchemyError
             It cannot be run.
+        KeyError
+            A parameter has no value.
         """
         driver = connection.connection.driver_connection
         if not isinstance(driver, sqlite3.Connection) or connection.engine.echo:
             result = connection.execute(self._statement, values)
             return [tuple(row) for row in result] if result.returns_rows else []
-        given = self._words.given
-        bound = [values[name] if name in values else given[name] for name in self._words.names]
-        return driver.execute(self._words.sql, bound).fetchall()
+        words = self._words_for(tuple(values))
+        bound = [values[name] if name in values else words.given[name] for name in words.names]
+        return driver.execute(words.sql, bound).fetchall()
+
+    def _words_for(self, given: tuple[str, ...]) -> _Words:
+        words = self._words.get(given)
+        if words is None:
+            words = self._words[given] = _put_into_words(self._statement, given)
+        return words
 
     def first(self, connection: Connection, **values: Any) -> tuple[Any, ...] | None:
         """Its first row, if there is one."""
         rows = self.rows(connection, **values)
         return rows[0] if rows else None
+
+
+def _put_into_words(statement: _Statement, given: tuple[str, ...]) -> _Words:
+    compiled = statement.compile(dialect=sqlite.dialect(), column_keys=[*given] or None)
+    own = {name: bound.value for name, bound in compiled.binds.items() if not bound.required}
+    return _Words(str(compiled), tuple(compiled.positiontup or ()), own)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -29,9 +28,7 @@ _ROW = select(
 ).where(_table.c.id == bindparam("number"))
 
 
-@lru_cache(maxsize=8)
-def _change_of(columns: tuple[str, ...]) -> Prepared:
-    return Prepared(_table.update().where(_table.c.id == bindparam("number")), columns)
+_CHANGE = Prepared(_table.update().where(_table.c.id == bindparam("number")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +89,7 @@ def follow_steps(
         values |= _study_start(present.study_start, steps, gone)
     if values:
         marked = {**values, "version": mark.version, "updated_at": mark.stamp}
-        _change_of(tuple(marked)).rows(connection, number=item_id, **marked)
+        _CHANGE.rows(connection, number=item_id, **marked)
 
 
 def _of_item(item: WorklistItem) -> _Present:

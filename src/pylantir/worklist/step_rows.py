@@ -39,20 +39,9 @@ _STEP = Prepared(
 _TAKEN = Prepared(
     select(_steps.sop_instance_uid).where(_steps.sop_instance_uid == bindparam("uid"))
 )
-_CHANGING = (
-    "status",
-    "ended",
-    "discontinuation_reason",
-    "attributes",
-    "violations",
-    "version",
-    "updated_at",
-)
-_ADD = Prepared(performed_steps.insert(), _STEP_COLUMNS)
-_CHANGE = Prepared(
-    performed_steps.update().where(_steps.sop_instance_uid == bindparam("uid")), _CHANGING
-)
-_ADD_LINK = Prepared(step_links.insert(), ("sop_instance_uid", "position", "item_id", "rule"))
+_ADD = Prepared(performed_steps.insert())
+_CHANGE = Prepared(performed_steps.update().where(_steps.sop_instance_uid == bindparam("uid")))
+_ADD_LINK = Prepared(step_links.insert())
 _LINKS = select(*_LINK).where(_links.sop_instance_uid == bindparam("uid")).order_by(_links.position)
 _PROGRESS = Prepared(
     select(_steps.status, _steps.started, _steps.discontinuation_reason)

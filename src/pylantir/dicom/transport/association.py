@@ -256,8 +256,8 @@ class ScannerAssociation(Association):
             self._find(request, context)
         elif isinstance(request, C_ECHO):
             self._echo(request, context)
-        elif context.abstract_syntax == MPPS and _named_instance(request):
-            self._perform(request, context)
+        elif context.abstract_syntax == MPPS and (uid := _named_instance(request)):
+            self._perform(request, context, uid)
         else:
             super()._serve_request(msg, context_id)
 
@@ -266,7 +266,7 @@ class ScannerAssociation(Association):
         evt.trigger(self, evt.EVT_C_ECHO, {"request": request, "context": context.as_tuple})
         self._succeed(C_ECHO_RSP, request, context, str(request.AffectedSOPClassUID))
 
-    def _perform(self, request: N_CREATE | N_SET, context: PresentationContext) -> None:
+    def _perform(self, request: N_CREATE | N_SET, context: PresentationContext, uid: str) -> None:
         """Have an N-CREATE or N-SET of a named instance done, and say how it went."""
         kind = type(request)
         event, response = _PERFORMED[kind]
@@ -277,7 +277,6 @@ class ScannerAssociation(Association):
             log.error("a request of %s failed: %s", self.calling, type(error).__name__)
             log.debug("cause", exc_info=True)
             status = _PROCESSING_FAILURE
-        uid = _named_instance(request)
         if status == _SUCCESS and not self.get_handlers(evt.EVT_DIMSE_SENT):
             self._succeed(response, request, context, MPPS, uid)
             return
