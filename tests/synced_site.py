@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.bookable import NOW, BookableSource, MovableClock
+from tests.worklist.bookings import begun
 
 from pylantir.sync import Synchronizer
 from pylantir.worklist.database import Database
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.query import WorklistQuery
 from pylantir.worklist.schema import prepare
-from pylantir.worklist.status import ItemStatus, StepStatus
-from pylantir.worklist.step import PerformedProcedureStep, ScheduledStepReference
+from pylantir.worklist.status import ItemStatus
 from pylantir.worklist.steps import StepStore
 from pylantir.worklist.store import ItemStore
 
@@ -57,27 +57,6 @@ def opened_site(folder: Path) -> Iterator[Site]:
 
 
 def begin(site: Site, record_id: str) -> str:
-    step = step_of(site.item(record_id))
+    step = begun(site.item(record_id), dt.datetime(2026, 3, 2, 10, 1))
     StepStore(site.database, now=site.clock.now).create(step)
     return step.sop_instance_uid
-
-
-def step_of(item: WorklistItem) -> PerformedProcedureStep:
-    """A step that a scanner has just begun for an item."""
-    reference = ScheduledStepReference(
-        study_instance_uid=item.study_instance_uid,
-        scheduled_procedure_step_id=item.scheduled_procedure_step_id,
-    )
-    return PerformedProcedureStep(
-        sop_instance_uid=f"2.25.{item.item_id}",
-        status=StepStatus.IN_PROGRESS,
-        performed_procedure_step_id="1",
-        performed_station_ae_title="MR1",
-        calling_ae_title="MR1",
-        modality="MR",
-        patient_id=item.patient_id,
-        patient_name=item.patient_name,
-        started=dt.datetime(2026, 3, 2, 10, 1),
-        references=(reference,),
-        attributes={},
-    )

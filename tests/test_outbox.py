@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.bookable import NOW, BookableSource, MovableClock, booking
+from tests.worklist.bookings import begun
 
 from pylantir.config.schema import Config, DataSource
 from pylantir.errors import SourceUnavailable
@@ -20,7 +21,6 @@ from pylantir.worklist.query import WorklistQuery
 from pylantir.worklist.schema import prepare
 from pylantir.worklist.sources import SourceStore
 from pylantir.worklist.status import StepStatus
-from pylantir.worklist.step import PerformedProcedureStep, ScheduledStepReference
 from pylantir.worklist.steps import StepStore
 from pylantir.worklist.store import ItemStore
 from pylantir.worklist.values import Code
@@ -80,19 +80,7 @@ class Room:
 
     def begin(self) -> str:
         (item,) = ItemStore(self.database).find(WorklistQuery())
-        step = PerformedProcedureStep(
-            sop_instance_uid="2.25.7",
-            status=StepStatus.IN_PROGRESS,
-            performed_procedure_step_id="1",
-            performed_station_ae_title="MR1",
-            calling_ae_title="MR1",
-            modality="MR",
-            patient_id=item.patient_id,
-            patient_name=item.patient_name,
-            started=dt.datetime(2026, 3, 2, 10, 1, 5),
-            references=(ScheduledStepReference(study_instance_uid=item.study_instance_uid),),
-            attributes={},
-        )
+        step = begun(item, dt.datetime(2026, 3, 2, 10, 1, 5), sop_instance_uid="2.25.7")
         self.steps().create(step)
         return step.sop_instance_uid
 

@@ -22,6 +22,7 @@ import pytest
 from tests.conftest import REPOSITORY, clean_environment
 from tests.desks import ZONE, CalpendoDesk, Desk, RedcapDesk
 from tests.standins.clock import VirtualClock
+from tests.worklist.bookings import begun
 
 from pylantir.clock import SiteClock
 from pylantir.errors import SourceError
@@ -33,7 +34,6 @@ from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.query import WorklistQuery
 from pylantir.worklist.schema import prepare
 from pylantir.worklist.status import ItemStatus, StepStatus
-from pylantir.worklist.step import PerformedProcedureStep, ScheduledStepReference
 from pylantir.worklist.steps import StepStore
 from pylantir.worklist.store import ItemStore
 
@@ -112,7 +112,8 @@ class Week:
             if item.status is ItemStatus.SCHEDULED and item.start and item.start.date() == today
         ]
         for item in self.chance.sample(ready, min(len(ready), self.chance.randrange(3))):
-            self.steps.create(_step(f"2.25.{len(self.begun) + 1}", item, self.clock.wall()))
+            uid = f"2.25.{len(self.begun) + 1}"
+            self.steps.create(begun(item, self.clock.wall(), sop_instance_uid=uid))
             self.running.append((f"2.25.{len(self.begun) + 1}", item.patient_id))
             assert item.start is not None
             self.begun[item.patient_id] = item.start
@@ -245,27 +246,6 @@ class Week:
         self.synchronizer.run_once()
         self.check()
         self.check_truth()
-
-
-def _step(uid: str, item: WorklistItem, started: dt.datetime) -> PerformedProcedureStep:
-    return PerformedProcedureStep(
-        sop_instance_uid=uid,
-        status=StepStatus.IN_PROGRESS,
-        performed_procedure_step_id="1",
-        performed_station_ae_title="MR1",
-        calling_ae_title="MR1",
-        modality="MR",
-        patient_id=item.patient_id,
-        patient_name=item.patient_name,
-        started=started,
-        references=(
-            ScheduledStepReference(
-                study_instance_uid=item.study_instance_uid,
-                scheduled_procedure_step_id=item.scheduled_procedure_step_id,
-            ),
-        ),
-        attributes={},
-    )
 
 
 def live(desk_of: Callable[[VirtualClock], Desk], folder: Path, seed: int, **how: int) -> Week:

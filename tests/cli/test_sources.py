@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.bookable import BookableSource, booking
-from tests.synced_site import step_of
+from tests.worklist.bookings import begun
 
 from pylantir.cli import main
 from pylantir.clock import SiteClock
@@ -74,7 +74,7 @@ def test_what_a_source_changed_during_a_scan_is_counted(
     with contextlib.closing(
         open_worklist(Config(**json.loads(Path(config).read_text())))
     ) as opened:
-        opened.steps.create(step_of(opened.items.find(WorklistQuery())[0]))
+        opened.steps.create(begun(opened.items.find(WorklistQuery())[0]))
     source.records[0] = booking(
         "0", scheduled_start_date=SiteClock().today(), scheduled_start_time="16:00"
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from tests.bookable import BookableSource, booking
-from tests.synced_site import step_of
+from tests.worklist.bookings import begun
 from tests.worklist.published import build
 
 from pylantir.cli import main
@@ -189,7 +189,7 @@ def test_a_round_sends_what_scanners_did_to_a_source_that_wants_to_know(
     main(["sync", "--once", "--config", config])
     with contextlib.closing(open_worklist(Config(**values))) as worklist:
         item = worklist.items.find(WorklistQuery())[0]
-        worklist.steps.create(step_of(item))
+        worklist.steps.create(begun(item))
 
     main(["sync", "--dry-run", "--config", config])
     assert heard == []

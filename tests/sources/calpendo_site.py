@@ -12,6 +12,7 @@ from typing import Any
 from tests.standins.calpendo import CalpendoStandIn
 from tests.standins.calpendo_data import Booking
 from tests.standins.clock import VirtualClock
+from tests.worklist.bookings import begun
 
 from pylantir.clock import SiteClock
 from pylantir.sources.base import Batch, BookingWindow, SourceSettings
@@ -22,8 +23,7 @@ from pylantir.worklist.database import Database
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.query import WorklistQuery
 from pylantir.worklist.schema import prepare
-from pylantir.worklist.status import ItemStatus, StepStatus
-from pylantir.worklist.step import PerformedProcedureStep, ScheduledStepReference
+from pylantir.worklist.status import ItemStatus
 from pylantir.worklist.steps import StepStore
 from pylantir.worklist.store import ItemStore
 
@@ -153,22 +153,4 @@ def ignore_paths(site: Site) -> None:
 
 def begin_scan(site: Site, item: WorklistItem) -> None:
     """Report that a scanner has begun an item."""
-    step = PerformedProcedureStep(
-        sop_instance_uid=f"2.25.{item.item_id}",
-        status=StepStatus.IN_PROGRESS,
-        performed_procedure_step_id="1",
-        performed_station_ae_title="MR1",
-        calling_ae_title="MR1",
-        modality="MR",
-        patient_id=item.patient_id,
-        patient_name=item.patient_name,
-        started=at(9, 1),
-        references=(
-            ScheduledStepReference(
-                study_instance_uid=item.study_instance_uid,
-                scheduled_procedure_step_id=item.scheduled_procedure_step_id,
-            ),
-        ),
-        attributes={},
-    )
-    StepStore(site.database, now=site.clock.now).create(step)
+    StepStore(site.database, now=site.clock.now).create(begun(item, at(9, 1)))

@@ -13,6 +13,7 @@ from tests.standins.clock import VirtualClock
 from tests.standins.redcap import RedcapStandIn
 from tests.standins.redcap_data import Project
 from tests.standins.redcap_samples import generate, sample_project
+from tests.worklist.bookings import begun
 
 from pylantir.clock import SiteClock
 from pylantir.sources import make_source
@@ -23,8 +24,7 @@ from pylantir.worklist.database import Database
 from pylantir.worklist.item import WorklistItem
 from pylantir.worklist.query import WorklistQuery
 from pylantir.worklist.schema import prepare
-from pylantir.worklist.status import ItemStatus, StepStatus
-from pylantir.worklist.step import PerformedProcedureStep, ScheduledStepReference
+from pylantir.worklist.status import ItemStatus
 from pylantir.worklist.steps import StepStore
 from pylantir.worklist.store import ItemStore
 
@@ -125,23 +125,5 @@ def many(site: Site, records: int = 12, **how: Any) -> Project:
 
 def begin(site: Site, record_id: str) -> None:
     """A scanner reports that it has begun."""
-    item = site.items()[record_id]
-    step = PerformedProcedureStep(
-        sop_instance_uid=f"2.25.{item.item_id}",
-        status=StepStatus.IN_PROGRESS,
-        performed_procedure_step_id="1",
-        performed_station_ae_title="MR1",
-        calling_ae_title="MR1",
-        modality="MR",
-        patient_id=item.patient_id,
-        patient_name=item.patient_name,
-        started=item.start,
-        references=(
-            ScheduledStepReference(
-                study_instance_uid=item.study_instance_uid,
-                scheduled_procedure_step_id=item.scheduled_procedure_step_id,
-            ),
-        ),
-        attributes={},
-    )
+    step = begun(site.items()[record_id])
     StepStore(site.database, now=site.server.clock.now).create(step)

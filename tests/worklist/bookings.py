@@ -72,6 +72,19 @@ def performed(*references: ScheduledStepReference, **values: Any) -> PerformedPr
     )
 
 
+def begun(
+    item: WorklistItem, started: dt.datetime | None = None, **values: Any
+) -> PerformedProcedureStep:
+    """A step of one item that a scanner has just begun, when it was booked for unless told."""
+    about = {
+        "sop_instance_uid": f"2.25.{item.item_id}",
+        "patient_id": item.patient_id,
+        "patient_name": item.patient_name,
+        "started": started or item.start,
+    }
+    return performed(reference(item), **{**about, **values})
+
+
 def scheduled_step_attributes(*references: ScheduledStepReference) -> dict[str, Any]:
     """A data set in DICOM JSON with its Scheduled Step Attributes Sequence (0040,0270)."""
     return {"00400270": {"vr": "SQ", "Value": [_reference_item(r) for r in references]}}
