@@ -117,7 +117,7 @@ def _store(importer: Importer, worklist: Worklist | None, args: argparse.Namespa
     items, refused = importer.items, len(importer.refused)
     if worklist is None or args.dry_run:
         known = _identities(worklist.items) if worklist else set()
-        present = sum((item.data_source, item.source_record_id) in known for item in items)
+        present = sum(item.origin in known for item in items)
         return (
             f"would create {len(items) - present}, {present} here already, "
             f"refused {refused}; nothing stored (--dry-run)"
@@ -136,7 +136,7 @@ def _store(importer: Importer, worklist: Worklist | None, args: argparse.Namespa
 def _identities(items: ItemStore) -> set[tuple[str, str]]:
     from pylantir.worklist.query import WorklistQuery
 
-    return {(item.data_source, item.source_record_id) for item in items.find(WorklistQuery())}
+    return {item.origin for item in items.find(WorklistQuery())}
 
 
 def refuse_what_others_keep(importer: Importer, items: ItemStore) -> None:
@@ -156,10 +156,7 @@ def refuse_what_others_keep(importer: Importer, items: ItemStore) -> None:
         query = WorklistQuery(keys=(Key(BY_NAME["study_instance_uid"], match),))
         for known in items.find(query):
             new = steps.get((known.study_instance_uid, known.scheduled_procedure_step_id))
-            if new and (new.data_source, new.source_record_id) != (
-                known.data_source,
-                known.source_record_id,
-            ):
+            if new and new.origin != known.origin:
                 record = f"record {known.source_record_id} of {known.data_source}"
                 importer.refuse(new, f"this step is item {known.item_id} already ({record})")
 

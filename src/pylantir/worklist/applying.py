@@ -143,7 +143,7 @@ def _insert(connection: Connection, items: Sequence[WorklistItem], stamp: str) -
         set_aside = numbers_of(connection, some)
         new = []
         for item in some:
-            row_id = set_aside.get((item.data_source, item.source_record_id))
+            row_id = set_aside.get(item.origin)
             if row_id is None:
                 new.append(item)
             else:

@@ -106,7 +106,7 @@ def _admit(connection: Connection, row: RowMapping, admission: Admission, versio
 
 def _is_taken(connection: Connection, row: RowMapping, item: WorklistItem) -> bool:
     """Whether the identity that the row would get belongs to another one."""
-    if (row["data_source"], row["source_record_id"]) == (item.data_source, item.source_record_id):
+    if (row["data_source"], row["source_record_id"]) == item.origin:
         return False  # the unique index has seen to that
     others = select(_table.c.id).where(
         _table.c.data_source == item.data_source,

@@ -13,7 +13,7 @@ from typing import Any
 
 from pylantir.errors import InvalidItem, ValueProblem
 from pylantir.worklist.attributes import BY_NAME
-from pylantir.worklist.item import WorklistItem, make_item
+from pylantir.worklist.item import Origin, WorklistItem, make_item
 from pylantir.worklist.naming import RECORD_ID, SOURCE, NamedValues
 from pylantir.worklist.values import parser_for
 
@@ -140,10 +140,6 @@ class Accepted:
         return f"{self.file}, {self.where}" if self.where else self.file
 
 
-Identity = tuple[str, str]
-"""Source and record id."""
-
-
 @dataclass(slots=True)
 class Importer:
     """Turns what files hold into items.
@@ -168,7 +164,7 @@ class Importer:
     default_scheme: str = ""
     keep_source: bool = False
     ignore_unknown: bool = False
-    accepted: dict[Identity, Accepted] = field(default_factory=dict, init=False)
+    accepted: dict[Origin, Accepted] = field(default_factory=dict, init=False)
     _steps: dict[tuple[str, str], Accepted] = field(default_factory=dict, init=False)
     refused: list[Refusal] = field(default_factory=list, init=False)
     notes: list[str] = field(default_factory=list, init=False)
@@ -209,7 +205,7 @@ class Importer:
 
     def refuse(self, item: WorklistItem, reason: str) -> None:
         """Take an item back for a reason that shows only when it meets the worklist."""
-        entry = self.accepted.pop((item.data_source, item.source_record_id))
+        entry = self.accepted.pop(item.origin)
         problem = ValueProblem("study_instance_uid", item.study_instance_uid, reason)
         self.refused.append(Refusal(entry.where, (problem,), entry.file))
 
@@ -235,7 +231,7 @@ class Importer:
 
     def _accept(self, entry: Accepted) -> None:
         item = entry.item
-        record = (item.data_source, item.source_record_id)
+        record = item.origin
         first = self.accepted.get(record)
         if first is not None:
             if first.item.content() != item.content():

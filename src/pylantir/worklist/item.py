@@ -25,6 +25,9 @@ from pylantir.worklist.values import Code, Parser, parser_for, pounds, text, wei
 MAX_EXTRAS = 256
 """Attributes beyond the model that one item may have."""
 
+Origin = tuple[str, str]
+"""Name of a source and its own stable key: what identifies an item."""
+
 NO_EXTRAS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -125,6 +128,11 @@ class WorklistItem:
         if isinstance(value, tuple):
             return value
         return () if value is None or value == "" else (value,)
+
+    @property
+    def origin(self) -> Origin:
+        """Its identity: source and record id."""
+        return self.data_source, self.source_record_id
 
     def content(self) -> dict[str, Any]:
         """Every field that says something about the booking: all but its number and version."""

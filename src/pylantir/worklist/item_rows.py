@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
-from pylantir.worklist.item import WorklistItem
+from pylantir.worklist.item import Origin, WorklistItem
 from pylantir.worklist.rows import row_of
 from pylantir.worklist.tables import worklist_items
 
@@ -28,18 +28,15 @@ _OF_RECORDS = select(_table.c.id, _table.c.data_source, _table.c.source_record_i
     _table.c.source_record_id.in_(bindparam("records", expanding=True)),
 )
 
-Identity = tuple[str, str]
-"""Source and record id."""
-
 
 def number_of(connection: Connection, item: WorklistItem) -> int | None:
-    """Number of the row of an item's identity, whether it is served or set aside."""
+    """Number of the row of an item's origin, whether it is served or set aside."""
     record = {"source": item.data_source, "record": item.source_record_id}
     number: int | None = connection.execute(_OF_RECORD, record).scalar()
     return number
 
 
-def numbers_of(connection: Connection, items: Sequence[WorklistItem]) -> dict[Identity, int]:
+def numbers_of(connection: Connection, items: Sequence[WorklistItem]) -> dict[Origin, int]:
     """The same of some hundred items; those without a row are left out."""
     wanted = {
         "sources": list({item.data_source for item in items}),

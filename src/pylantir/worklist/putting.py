@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from pylantir.worklist import foreign
 from pylantir.worklist.history import ChangeKind, ItemChange, change_of, note_changes
-from pylantir.worklist.item import WorklistItem
-from pylantir.worklist.item_rows import Identity, add_items, change_item, numbers_of
+from pylantir.worklist.item import Origin, WorklistItem
+from pylantir.worklist.item_rows import add_items, change_item, numbers_of
 from pylantir.worklist.lookup import items_of_number
 from pylantir.worklist.schedule import in_parts
 from pylantir.worklist.versions import next_version
@@ -30,12 +30,12 @@ class PutReport:
 def put_items(
     connection: Connection, items: Sequence[WorklistItem], *, by: str, stamp: str
 ) -> PutReport:
-    """Create or update items by their identity, inside a write transaction.
+    """Create or update items by their origin, inside a write transaction.
 
     Parameters
     ----------
     items : sequence of WorklistItem
-        What shall be in the worklist; the last of those with the same identity counts.
+        What shall be in the worklist; the last of those with the same origin counts.
     by : str
         Who wants it, for the history.
     stamp : str
@@ -44,9 +44,9 @@ def put_items(
     putting = _Putting(connection, by, stamp)
     for some in in_parts(items):
         numbers = numbers_of(connection, some)
-        new: dict[Identity, WorklistItem] = {}
+        new: dict[Origin, WorklistItem] = {}
         for item in some:
-            record = (item.data_source, item.source_record_id)
+            record = item.origin
             if record in new:  # the same once more: the first must have a row to be changed
                 numbers |= putting.create(new)
                 new = {}
@@ -70,7 +70,7 @@ class _Putting:
         self.updated: list[WorklistItem] = []
         self.changes: list[ItemChange] = []
 
-    def create(self, new: dict[Identity, WorklistItem]) -> dict[Identity, int]:
+    def create(self, new: dict[Origin, WorklistItem]) -> dict[Origin, int]:
         """Write items that have no row; returns the numbers that they got."""
         if not new:
             return {}
